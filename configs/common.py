@@ -1,0 +1,126 @@
+"""Pieces every config shares; a run's own file changes what differs."""
+
+import ml_collections
+from ml_collections import ConfigDict
+
+
+def base(name: str, task: str) -> ConfigDict:
+  """Every key a run has, with the values most runs keep."""
+  config = ConfigDict()
+  config.name = name
+  config.task = task  # "retrieval" or "open_ended_qa".
+  config.seed = 0
+  config.data = data()
+  config.model = model()
+  config.loss = loss()
+  config.optimizer = optimizer()
+  config.train = train()
+  config.eval = evaluation()
+  config.mesh = ConfigDict({"data": -1, "fsdp": 1})  # -1: all devices that are left.
+  return config
+
+
+def data() -> ConfigDict:
+  config = ConfigDict()
+  config.dir = ml_collections.config_dict.placeholder(str)  # What `prepare --out` wrote.
+  config.family = ml_collections.config_dict.placeholder(str)  # E.g. "msrvtt".
+  config.sources = ConfigDict()  # Name -> source(); their rows fill the global batch.
+  config.eval_texts = "retrieval"  # Folder of the evaluated texts inside the family.
+  config.eval_split = "test"
+  config.dev_fraction = 0.1  # Share of the train videos, by keyed hash, that select the best step.
+  config.tokenizer = "retrieval/tokenizer.model"  # Inside the family's folder.
+  config.num_frames = 8
+  config.video_segments = 4
+  config.text_length = 32
+  config.text_segments = 4
+  config.image_size = 112  # Pixels only.
+  config.crop_scale = 0.8  # Pixels only: smallest side of a training crop, as a share.
+  return config
+
+
+def source(texts: str, split: str, rows: int, *, unit: str = "video", captions: int = 1) -> ConfigDict:
+  """Where `rows` rows of every global batch come from.
+
+  Args:
+    texts: folder of the texts inside the family, e.g. "retrieval".
+    split: split of those texts.
+    rows: rows of the global batch.
+    unit: "video" walks over videos and draws a text for each; "text" walks over texts.
+    captions: texts drawn per video; above 1 the video is encoded once for all of them.
+  """
+  return ConfigDict({"texts": texts, "split": split, "rows": rows, "unit": unit, "captions": captions})
+
+
+def model() -> ConfigDict:
+  config = ConfigDict()
+  config.width = 256
+  config.embed_dim = 256
+  config.dtype = "float32"  # Of the activations; parameters, norms, softmax and losses stay float32.
+  config.use_video = True  # False: the text-only twin of the same model.
+  config.dropout = 0.1
+  config.scan = False
+  config.remat = False
+  config.video = ConfigDict({
+      "kind": "features",  # Or "pixels".
+      "feature_width": 1280,
+      "feature_dropout": 0.0,
+      "patch_size": 16,
+      "frame_layers": 4,
+      "temporal_layers": 1,
+      "heads": 4,
+      "max_frames": 64,
+  })
+  config.text = ConfigDict({"vocab_size": 4000, "layers": 2, "heads": 4, "max_length": 256, "token_dropout": 0.0})
+  config.fusion = ConfigDict({"layers": 2, "heads": 4})
+  config.num_answers = 1000
+  return config
+
+
+def loss() -> ConfigDict:
+  config = ConfigDict()
+  config.task_weight = 1.0
+  config.global_weight = 1.0
+  config.segment_weight = 0.5
+  config.duplicates = "positive"  # Or "mask": texts of one video are never each other's negatives.
+  config.label_smoothing = 0.0  # Of the answer softmax.
+  config.global_kind = "softmax"  # Or "sigmoid".
+  config.segment_pairing = "latent"  # "timed", "latent", or "timed+latent": times where known.
+  config.segment_variant = "softmax"  # Of latent: "max", "softmax", "sinkhorn", "mil_nce".
+  config.segment_temperature = 0.1
+  config.overlap_upper = 0.5
+  config.overlap_lower = 0.2
+  config.init_temperature = 0.07
+  config.init_bias = -10.0  # Sigmoid only.
+  return config
+
+
+def optimizer() -> ConfigDict:
+  config = ConfigDict()
+  config.name = "adamw"
+  config.learning_rate = 1e-3
+  config.warmup_steps = 100
+  config.schedule = "cosine"
+  config.final_lr_fraction = 0.0
+  config.weight_decay = 0.05
+  config.no_decay = (r".*/(bias|scale|.*log_scale|.*_bias)$",)
+  config.b1 = 0.9
+  config.b2 = 0.98
+  config.clip_norm = 1.0
+  config.lr_multipliers = ()  # (regex, factor) pairs, first match wins.
+  config.freeze = ()  # Regexes.
+  config.ema_decay = 0.0  # 0: no moving average.
+  return config
+
+
+def train() -> ConfigDict:
+  config = ConfigDict()
+  config.steps = 1000
+  config.log_every = 50
+  config.eval_every = 250
+  config.checkpoint_every = 250
+  config.keep_last = 2
+  return config
+
+
+def evaluation() -> ConfigDict:
+  return ConfigDict({"batch_size": 64, "bootstrap": 1000, "examples": 12})
