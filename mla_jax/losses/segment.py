@@ -1,0 +1,149 @@
+"""Segment alignment: stretches of a video and phrases of its text, with or without known times."""
+
+import jax.numpy as jnp
+from jax.sharding import Mesh
+from jaxtyping import Array, Bool, Float
+
+from mla_jax.errors import UserError
+from mla_jax.losses import latent, pairs
+from mla_jax.losses.types import LossOutput, Side
+
+
+def timed_alignment(
+    video: Side,
+    text: Side,
+    *,
+    overlap: Float[Array, "R N M"],
+    log_scale: Float[Array, ""],
+    upper: float,
+    lower: float,
+    impl: str = "dense",
+    mesh: Mesh | None = None,
+) -> LossOutput:
+  """InfoNCE over all segments of the global batch, with positives from annotated times.
+
+  Of a text segment and a segment of its own row's video, an overlap >= `upper` is a positive, one
+  in [lower, upper) or unknown (-1) is left out, and one below `lower` is a negative. Segments of
+  the same video in another row are left out, since nobody knows their overlap. All other segments
+  of the batch are negatives, those of texts without times included.
+
+  A segment that reaches `upper` with no partner is nobody's anchor (a lower bar would teach that
+  a stretch of video is the text when most of it is not); it stays a negative of others. The
+  metric "segments_with_positive" tells how often that happens: raise the number of video segments
+  or lower `upper` when it is small.
+
+  Args:
+    video: `[B, N, E]` unit embeddings, mask `[B, N]`, keys `[B]`.
+    text: `[R, M, E]`, R = B * C; row j belongs to video row j // C.
+    overlap: temporal IoU in [0, 1] of row j's video and text segments; -1 = unknown.
+    log_scale: logits are exp(log_scale) * cosine, the factor at most 100.
+    upper, lower: 0 <= lower <= upper <= 1, upper > 0.
+    impl: "dense": global arrays, XLA gathers.
+    mesh: unused by "dense".
+
+  Returns:
+    The mean over video segments with a positive of logsumexp(kept logits) - mean(positive
+    logits), the same over text segments, averaged; >= 0, 0 when no segment has a positive.
+    Metrics: the accuracy of both directions, and "segments_with_positive" among the text segments
+    whose times are known.
+
+  Raises:
+    UserError: thresholds out of order, or an unknown `impl`.
+  """
+  pairs.check_implementation(impl, mesh)
+  if not 0 <= lower <= upper <= 1 or upper == 0:
+    raise UserError(
+        f"overlap thresholds upper={upper}, lower={lower} (overlap_upper, overlap_lower): "
+        "choose 0 <= lower <= upper <= 1 with upper above 0"
+    )
+  positive, keep = _segment_pair_masks(video, text, overlap, upper, lower)
+  logits = pairs.scale(log_scale) * pairs.similarities(
+      _flat(pairs.real_values(video.embedding, video.mask)),
+      _flat(pairs.real_values(text.embedding, text.mask)),
+  )
+  output = pairs.symmetric_infonce(logits, positive, keep)
+  supervised = jnp.sum(jnp.any(positive, axis=0)).astype(jnp.float32)
+  timed = jnp.sum(_timed_texts(video.mask, text.mask, overlap)).astype(jnp.float32)
+  metrics = output.metrics | {"segments_with_positive": (supervised, timed)}
+  return LossOutput(loss=output.loss, metrics=metrics)
+
+
+def latent_alignment(
+    video: Side,
+    text: Side,
+    *,
+    variant: str,
+    temperature: float,
+    log_scale: Float[Array, ""],
+    duplicates: str,
+    impl: str = "dense",
+    mesh: Mesh | None = None,
+) -> LossOutput:
+  """InfoNCE over videos and texts whose score comes from their segments, no times needed.
+
+  Args:
+    video: `[B, N, E]` unit embeddings, mask `[B, N]`, keys `[B]`.
+    text: `[R, M, E]`, R = B * C; row j belongs to video row j // C.
+    variant: how segments find each other, one of `latent.VARIANTS` (formulas there).
+    temperature: of the attention ("softmax") or the plan's entropy ("sinkhorn"), > 0.
+    log_scale: logits are exp(log_scale) * score, the factor at most 100; inside the bag's
+      logsumexp for "mil_nce".
+    duplicates: a text of the same video in another row is "positive", or left out: "mask".
+    impl: "dense": global arrays, XLA gathers; holds B x R x N x M floats.
+    mesh: unused by "dense".
+
+  Returns:
+    The loss over pair scores `[B, R]` as in `contrastive.softmax_alignment`; a row without a real
+    segment takes no part. Metrics: the accuracy of both directions.
+
+  Raises:
+    UserError: an unknown `variant`, `duplicates` or `impl`, or a temperature that is not positive.
+  """
+  pairs.check_implementation(impl, mesh)
+  if not temperature > 0:
+    raise UserError(f"segment_temperature={temperature}: choose a number above 0, e.g. 0.1")
+  positive, keep = pairs.batch_pair_masks(
+      jnp.any(video.mask, axis=1), jnp.any(text.mask, axis=1), video.key, text.key, duplicates
+  )
+  logits = latent.pair_logits(
+      pairs.real_values(video.embedding, video.mask),
+      pairs.real_values(text.embedding, text.mask),
+      video.mask,
+      text.mask,
+      variant=variant,
+      temperature=temperature,
+      scale=pairs.scale(log_scale),
+  )
+  return pairs.symmetric_infonce(logits, positive, keep)
+
+
+def _segment_pair_masks(
+    video: Side, text: Side, overlap: Float[Array, "R N M"], upper: float, lower: float
+) -> tuple[Bool[Array, "BN RM"], Bool[Array, "BN RM"]]:
+  """`(positive, keep)` of every video segment against every text segment of the batch."""
+  captions = pairs.captions_per_video(len(video.mask), len(text.mask))
+  video_row = jnp.arange(len(video.mask))[:, None, None, None]
+  text_row = (jnp.arange(len(text.mask)) // captions)[None, None, :, None]
+  own = video_row == text_row
+  same_video = video.key[:, None, None, None] == text.key[None, None, :, None]
+  # [1, N, R, M]: the overlaps of text row r with the segments of its own video.
+  overlap = jnp.swapaxes(overlap, 0, 1)[None]
+  reached = overlap >= upper
+  decided = reached | ((overlap >= 0) & (overlap < lower))
+  real = video.mask[:, :, None, None] & text.mask[None, None, :, :]
+  positive = real & own & reached
+  keep = real & jnp.where(own, decided, ~same_video)
+  shape = (video.mask.size, text.mask.size)
+  return positive.reshape(shape), keep.reshape(shape)
+
+
+def _timed_texts(
+    video_mask: Bool[Array, "B N"], text_mask: Bool[Array, "R M"], overlap: Float[Array, "R N M"]
+) -> Bool[Array, "R M"]:
+  """Text segments whose overlap with some real segment of their own video is known."""
+  own_video = jnp.repeat(video_mask, len(text_mask) // len(video_mask), axis=0)
+  return text_mask & jnp.any((overlap >= 0) & own_video[:, :, None], axis=1)
+
+
+def _flat(embedding: Float[Array, "B N E"]) -> Float[Array, "BN E"]:
+  return embedding.reshape(-1, embedding.shape[-1])
