@@ -1,0 +1,220 @@
+"""Finding a dataset's media by name, and reading one video's worth of it.
+
+Imported by the worker processes of `prepare`, so nothing heavy is imported here.
+"""
+
+from collections.abc import Iterable, Sequence
+import dataclasses
+import fractions
+import io
+import os
+import pathlib
+import zipfile
+
+import numpy as np
+
+from mla_jax.data.annotations.schema import Video
+from mla_jax.errors import UserError
+
+VIDEO_SUFFIXES = frozenset(
+    ".mp4 .avi .mov .mkv .webm .m4v .mpg .mpeg .flv .wmv .3gp .ogv .ts .gif".split())
+IMAGE_SUFFIXES = frozenset(".jpg .jpeg .png .bmp .webp".split())
+VIDEO, FRAMES, FEATURES = "video", "frames", "features"
+DEFAULT_FRAME_RATES = {VIDEO: 2.0, FRAMES: 1.0, FEATURES: 1.0}
+_HEADERS_READ = 100  # Feature files whose headers decide which width is the right one.
+
+
+class BrokenMedia(Exception):
+  """A file that cannot be used; the message is the reason, without the file's name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Media:
+  """What was read from one video.
+
+  Attributes:
+    duration: seconds.
+    time: [n] float32 seconds from the first frame, increasing.
+    payload: n encoded JPEG frames, or [n, F] float16 features.
+  """
+
+  duration: float
+  time: np.ndarray
+  payload: list[bytes] | np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class MediaFile:
+  """Where a video's media lies: a video file, a folder of images, or a `.npy` file."""
+
+  source: str  # VIDEO, FRAMES or FEATURES.
+  path: str
+
+
+@dataclasses.dataclass(frozen=True)
+class MediaSettings:
+  """What decides the content of a media record.
+
+  Attributes:
+    frame_rate: frames a second: taken from a video, assumed of a folder or a feature file.
+    short_side: pixels of a frame's shorter side; smaller frames are not enlarged.
+    jpeg_quality: 1 to 95.
+    max_frames: longer videos are thinned evenly to so many; 0 keeps all.
+    feature_width: of every feature file; None for pixels.
+  """
+
+  frame_rate: float
+  short_side: int = 128
+  jpeg_quality: int = 90
+  max_frames: int = 0
+  feature_width: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+  """The media of a dataset: all of one source; `missing` has the reason of each absent video."""
+
+  source: str
+  files: dict[str, MediaFile]
+  missing: dict[str, str]
+
+
+def find_media(directory: pathlib.Path, videos: Sequence[Video]) -> Found:
+  """Looks up every video among the names a folder holds; ids are never made into paths.
+
+  Args:
+    directory: holds `<name>.<video suffix>`, `<name>/` with images, or `<name>.npy`.
+    videos: the videos to find, each by the first of its `media_names` that is there.
+
+  Raises:
+    UserError: no such folder, nothing found, two files for one name, or two kinds of media.
+  """
+  names = _list_folder(directory)
+  files: dict[str, MediaFile] = {}
+  missing: dict[str, str] = {}
+  for video in videos:
+    name = next((name for name in video.media_names if name in names), None)
+    if name is None:
+      missing[video.video_id] = f"no file named {video.media_names[0]}"
+      continue
+    candidates = names[name]
+    if len(candidates) > 1:
+      both = " and ".join(sorted(os.path.basename(file.path) for file in candidates))
+      raise UserError(f"{directory}: video {video.video_id!r}: {both} both match: keep one")
+    files[video.video_id] = candidates[0]
+  if not files:
+    wanted = videos[0].media_names[0]
+    raise UserError(
+        f"{directory}: none of the {len(videos)} videos found (e.g. {wanted}.mp4, {wanted}.npy or a folder"
+        f" {wanted}/ of images): give the folder that holds them as --media")
+  examples = {file.source: file for file in files.values()}
+  if len(examples) > 1:
+    both = " and ".join(sorted(os.path.basename(file.path) for file in examples.values()))
+    raise UserError(f"{directory}: different kinds of media ({both}): keep one kind in the folder")
+  return Found(next(iter(examples)), files, missing)
+
+
+def _list_folder(directory: pathlib.Path) -> dict[str, list[MediaFile]]:
+  names: dict[str, list[MediaFile]] = {}
+  try:
+    with os.scandir(directory) as entries:
+      for entry in entries:
+        stem, suffix = os.path.splitext(entry.name)
+        if suffix.lower() == ".npy":
+          names.setdefault(stem, []).append(MediaFile(FEATURES, entry.path))
+        elif suffix.lower() in VIDEO_SUFFIXES:
+          names.setdefault(stem, []).append(MediaFile(VIDEO, entry.path))
+        elif entry.is_dir():
+          names.setdefault(entry.name, []).append(MediaFile(FRAMES, entry.path))
+  except OSError as error:
+    raise UserError(f"{directory}: cannot be listed ({error.strerror}): give a folder as --media") from None
+  return names
+
+
+def common_feature_width(files: Iterable[MediaFile]) -> int:
+  """The width most feature files have, by the headers of the first hundred readable ones.
+
+  Raises:
+    UserError: none of them is a 2-D array.
+  """
+  widths: dict[int, int] = {}
+  reason = ""
+  for file in files:
+    try:
+      width = int(_load_features(file.path, header_only=True).shape[1])
+    except BrokenMedia as error:
+      reason = reason or f"{os.path.basename(file.path)}: {error}"
+      continue
+    widths[width] = widths.get(width, 0) + 1
+    if sum(widths.values()) == _HEADERS_READ:
+      break
+  if not widths:
+    raise UserError(f"feature files: none can be read ({reason}): they must be [frames, width] .npy files")
+  return max(widths, key=lambda width: (widths[width], -width))
+
+
+def read_media(file: MediaFile, settings: MediaSettings) -> Media:
+  """Reads one video's frames or features.
+
+  Raises:
+    BrokenMedia: the file is empty, truncated, has no picture, or does not fit the settings.
+  """
+  if file.source == FEATURES:
+    media = _read_features(file.path, settings)
+  else:
+    from mla_jax.data import decode  # PyAV and PIL: features do without.
+
+    read = decode.read_video if file.source == VIDEO else decode.read_frame_folder
+    media = read(file.path, settings)
+  return thin(media, settings.max_frames)
+
+
+def thin(media: Media, max_frames: int) -> Media:
+  """Keeps `max_frames` frames, each the middle one of an equal share of the video; 0 keeps all."""
+  count = len(media.time)
+  if not max_frames or count <= max_frames:
+    return media
+  keep = (2 * np.arange(max_frames) + 1) * count // (2 * max_frames)
+  if isinstance(media.payload, np.ndarray):
+    payload: list[bytes] | np.ndarray = media.payload[keep]
+  else:
+    payload = [media.payload[i] for i in keep]
+  return dataclasses.replace(media, time=media.time[keep], payload=payload)
+
+
+def even_times(count: int, frame_rate: float) -> np.ndarray:
+  """[count] float32: frame i of a folder or feature file is shown at i / frame_rate seconds."""
+  return (np.arange(count) / frame_rate).astype(np.float32)
+
+
+def exact_rate(frame_rate: float) -> fractions.Fraction:
+  """A frame rate as the fraction the user meant: 2.0 -> 2, 29.97 -> 2997/100."""
+  return fractions.Fraction(frame_rate).limit_denominator(100_000)
+
+
+def _read_features(path: str, settings: MediaSettings) -> Media:
+  values = _load_features(path)
+  if values.shape[1] != settings.feature_width:
+    raise BrokenMedia(f"width {values.shape[1]}, the others have {settings.feature_width}")
+  if not np.isfinite(values).all():
+    raise BrokenMedia("holds NaN or infinity")
+  with np.errstate(over="ignore"):
+    half = values.astype(np.float16)
+  if not np.isfinite(half).all():
+    raise BrokenMedia("holds values beyond float16 (65504)")
+  return Media(len(half) / settings.frame_rate, even_times(len(half), settings.frame_rate), half)
+
+
+def _load_features(path: str, *, header_only: bool = False) -> np.ndarray:
+  try:
+    # Read whole, since a memory map of a file that shrinks kills the process.
+    data: io.BytesIO | str = path if header_only else io.BytesIO(pathlib.Path(path).read_bytes())
+    values = np.load(data, mmap_mode="r" if header_only else None, allow_pickle=False)
+  except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    reason = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
+    raise BrokenMedia(f"not a readable .npy file ({reason})") from None
+  if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind != "f":
+    raise BrokenMedia("not a 2-D array of floats [frames, width]")
+  if not values.shape[0] or not values.shape[1]:
+    raise BrokenMedia(f"no frames (shape {values.shape})")
+  return values

@@ -1,0 +1,202 @@
+"""Random access to a prepared dataset: texts parsed, media as raw records to parse in a tf.data graph."""
+
+import bisect
+from collections.abc import Sequence
+import itertools
+import pathlib
+import threading
+from typing import TYPE_CHECKING, Any
+
+from array_record.python import array_record_module
+import numpy as np
+
+from mla_jax.data import record_format
+from mla_jax.data.record_format import TextRecord
+from mla_jax.errors import UserError
+
+if TYPE_CHECKING:
+  import tensorflow as tf
+
+
+class Shards:
+  """The records of several ArrayRecord files as one sequence; safe to read from many threads.
+
+  ArrayRecordDataSource does the same but starts a thread pool for every call, which halves the speed
+  of small reads; a reader of this version of array_record is itself safe to share.
+  """
+
+  def __init__(self, paths: Sequence[pathlib.Path], records: Sequence[int]):
+    self._paths = tuple(paths)
+    self._ends = list(itertools.accumulate(records))
+    self._readers: list[Any] = [None] * len(self._paths)
+    self._lock = threading.Lock()
+
+  def __len__(self) -> int:
+    return self._ends[-1] if self._ends else 0
+
+  def read(self, indices: Sequence[int] | np.ndarray) -> list[bytes]:
+    """The raw records at `indices`, in their order.
+
+    Raises:
+      IndexError: an index outside [0, len).
+      UserError: a damaged or missing file.
+    """
+    by_shard: dict[int, tuple[list[int], list[int]]] = {}
+    for place, index in enumerate(np.asarray(indices, np.int64).tolist()):
+      if not 0 <= index < len(self):
+        raise IndexError(f"record {index} of {len(self)}")
+      shard = bisect.bisect_right(self._ends, index)
+      positions, places = by_shard.setdefault(shard, ([], []))
+      positions.append(index - (self._ends[shard - 1] if shard else 0))
+      places.append(place)
+    found = [b""] * len(indices)
+    for shard, (positions, places) in by_shard.items():
+      for place, record in zip(places, self._read_shard(shard, positions), strict=True):
+        found[place] = record
+    return found
+
+  def _read_shard(self, shard: int, positions: list[int]) -> Sequence[bytes]:
+    try:
+      return self._reader(shard).read(positions)
+    except (IndexError, RuntimeError, ValueError, OSError) as error:
+      raise UserError(
+          f"{self._paths[shard]}: damaged ({_first_line(error)}): prepare the dataset again") from error
+
+  def _reader(self, shard: int) -> Any:
+    with self._lock:
+      if self._readers[shard] is None:
+        path = self._paths[shard]
+        reader = open_reader(path)
+        expected = self._ends[shard] - (self._ends[shard - 1] if shard else 0)
+        if reader.num_records() != expected:
+          raise ValueError(f"{reader.num_records()} records, the manifest says {expected}")
+        self._readers[shard] = reader
+      return self._readers[shard]
+
+
+def open_reader(path: pathlib.Path) -> Any:
+  """An ArrayRecord reader without read-ahead, as random access wants."""
+  return array_record_module.ArrayRecordReader(
+      str(path), options="readahead_buffer_size:0", file_reader_buffer_size=32768)
+
+
+def _first_line(error: Exception) -> str:
+  return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def _open_shards(directory: pathlib.Path, files: Sequence[dict[str, Any]]) -> Shards:
+  return Shards([directory / file["name"] for file in files], [file["records"] for file in files])
+
+
+class TextStore:
+  """The texts of one prepared dataset, by split and position.
+
+  Attributes:
+    manifest: the folder's manifest.json.
+    splits: name -> number of texts.
+  """
+
+  def __init__(self, directory: pathlib.Path, manifest: dict[str, Any]):
+    self._directory = directory
+    self.manifest = manifest
+    self.splits: dict[str, int] = {
+        name: split["texts"] for name, split in manifest["splits"].items()}
+    self._shards = {
+        name: _open_shards(directory, [f for f in manifest["files"] if f.get("split") == name])
+        for name in self.splits
+    }
+
+  @classmethod
+  def open(cls, directory: str | pathlib.Path) -> "TextStore":
+    """Raises `UserError` where there is no finished texts folder."""
+    directory = pathlib.Path(directory)
+    manifest = record_format.finished_manifest(directory)
+    if manifest["kind"] != "texts":
+      raise UserError(f"{directory}: holds {manifest['kind']}, not texts: give a task's folder")
+    return cls(directory, manifest)
+
+  def media_index(self, split: str) -> np.ndarray:
+    """[n] int64: each text's record in the family's media, -1 where its video is not there."""
+    return np.load(self._directory / record_format.media_index_name(self._known(split)), allow_pickle=False)
+
+  def video_ids(self, split: str) -> list[str]:
+    """The video of every text, without reading the records."""
+    return (self._directory / record_format.video_ids_name(self._known(split))).read_text().split()
+
+  def read(self, split: str, indices: Sequence[int] | np.ndarray) -> list[TextRecord]:
+    """The texts at `indices` of a split; thread-safe.
+
+    Raises:
+      IndexError: an index outside the split.
+      UserError: an unknown split, or a damaged file.
+    """
+    return [record_format.parse_text(raw) for raw in self._shards[self._known(split)].read(indices)]
+
+  def _known(self, split: str) -> str:
+    if split not in self.splits:
+      raise UserError(f"{self._directory}: no split {split!r}: there are {', '.join(self.splits)}")
+    return split
+
+
+class MediaStore:
+  """The videos of a family, by position.
+
+  Attributes:
+    manifest: the folder's manifest.json.
+    kind: "jpeg" or "features".
+    feature_width: F, or None for "jpeg".
+  """
+
+  def __init__(self, directory: pathlib.Path, manifest: dict[str, Any]):
+    self._directory = directory
+    self.manifest = manifest
+    self.kind: str = manifest["kind"]
+    self.feature_width: int | None = manifest["feature_width"]
+    self._shards = _open_shards(directory, [f for f in manifest["files"] if "records" in f])
+
+  @classmethod
+  def open(cls, directory: str | pathlib.Path) -> "MediaStore":
+    """Raises `UserError` where there is no finished media folder."""
+    directory = pathlib.Path(directory)
+    manifest = record_format.finished_manifest(directory)
+    if manifest["kind"] not in ("jpeg", "features"):
+      raise UserError(f"{directory}: holds {manifest['kind']}, not media: give a family's media folder")
+    return cls(directory, manifest)
+
+  def __len__(self) -> int:
+    return len(self._shards)
+
+  def video_ids(self) -> list[str]:
+    """The id of every record."""
+    return (self._directory / record_format.VIDEO_IDS).read_text().split()
+
+  def read(self, indices: Sequence[int] | np.ndarray) -> list[bytes]:
+    """The serialised records at `indices`; thread-safe.
+
+    Raises:
+      IndexError: an index outside [0, len).
+      UserError: a damaged file.
+    """
+    return self._shards.read(indices)
+
+  def parse(self, raw: "tf.Tensor") -> dict[str, "tf.Tensor"]:
+    """Parses one serialised record inside a tf.data graph; JPEG frames stay encoded.
+
+    Returns:
+      `video_id` string, `duration` float32 s, `time` [n] float32 s, and `frames` [n] string or
+      `features` [n, F] float16.
+    """
+    import tensorflow as tf
+
+    spec = {
+        "video_id": tf.io.FixedLenFeature([], tf.string),
+        "duration": tf.io.FixedLenFeature([], tf.float32),
+        "time": tf.io.FixedLenSequenceFeature([], tf.float32, allow_missing=True),
+    }
+    if self.kind == "jpeg":
+      spec["frames"] = tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True)
+      return tf.io.parse_single_example(raw, spec)
+    spec["features"] = tf.io.FixedLenFeature([], tf.string)
+    parsed = tf.io.parse_single_example(raw, spec)
+    values = tf.io.decode_raw(parsed["features"], tf.float16)
+    return parsed | {"features": tf.reshape(values, [-1, self.feature_width])}
