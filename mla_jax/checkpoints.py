@@ -1,0 +1,343 @@
+"""Checkpoints: saved while training goes on, whole or not at all, the last ones and the best one."""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+import json
+import math
+import os
+import pathlib
+import shutil
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+from orbax.checkpoint.checkpoint_managers import preservation_policy
+
+from mla_jax import sharding
+from mla_jax.errors import UserError
+from mla_jax.train_state import TrainState
+
+FORMAT = 1
+MIN_FREE_BYTES = 64 * 2**20
+Meta = dict[str, Any]
+
+
+class Checkpointer:
+  """The checkpoints of one run, by step.
+
+  Keeps the last `keep_last` and the best by `metric` (higher is better; of equals the earliest). A
+  save runs in the background; it appears under its final name only when complete, so a killed
+  process leaves nothing that could be restored by mistake, and the next start removes what it left.
+  An error of a background save is raised by the next call.
+
+  Args:
+    directory: the run's `checkpoints` folder; made if absent, unless `read_only`.
+    keep_last: how many of the newest to keep, at least 1.
+    metric: key of `save`'s metrics; None: only the last are kept and "best" is the latest.
+    read_only: neither creates, cleans nor deletes; safe beside a run that is still training.
+
+  Raises:
+    UserError: `directory` cannot be made or read.
+  """
+
+  def __init__(
+      self,
+      directory: str | os.PathLike[str],
+      *,
+      keep_last: int = 1,
+      metric: str | None = None,
+      read_only: bool = False,
+  ) -> None:
+    if keep_last < 1:
+      raise UserError(f"train.keep_last={keep_last}: must be at least 1")
+    self._directory = pathlib.Path(directory).absolute()
+    self._policy = _LastAndBest(keep_last, metric)
+    try:
+      self._manager = ocp.CheckpointManager(
+          self._directory,
+          options=ocp.CheckpointManagerOptions(
+              best_fn=self._policy.score,  # Makes the manager store the metrics.
+              preservation_policy=self._policy,
+              cleanup_tmp_directories=not read_only,
+              read_only=read_only,
+          ),
+          item_handlers={
+              "state": ocp.StandardCheckpointHandler(),
+              "meta": ocp.JsonCheckpointHandler(),
+          },
+      )
+    except OSError as error:
+      raise UserError(f"{self._directory}: {error.strerror or error}: choose another --workdir") from error
+    if not read_only:
+      self._finish_deletions()
+
+  def __enter__(self) -> "Checkpointer":
+    return self
+
+  def __exit__(self, *unused: object) -> None:
+    self.close()
+
+  def all_steps(self) -> list[int]:
+    """Steps of the kept checkpoints, ascending."""
+    return sorted(self._manager.all_steps())
+
+  def latest_step(self) -> int | None:
+    """The newest checkpoint's step; None when there is none."""
+    return max(self.all_steps(), default=None)
+
+  def best_step(self) -> int | None:
+    """The step with the highest metric; the latest when no checkpoint has it."""
+    best = self._policy.best({step: self.metrics(step) for step in self.all_steps()})
+    return self.latest_step() if best is None else best
+
+  def metrics(self, step: int) -> dict[str, float]:
+    """The metrics given to `save` at a kept step."""
+    return dict(self._manager.metrics(step) or {})
+
+  def save(
+      self, step: int, state: TrainState, metrics: Mapping[str, float], meta: Mapping[str, Any]
+  ) -> bool:
+    """Starts saving; returns when the arrays may change again, False if `step` was saved already.
+
+    Args:
+      step: updates done.
+      state: what to save.
+      metrics: of an evaluation of this state; may be empty.
+      meta: JSON values to keep beside the arrays, e.g. config, code_version, data_fingerprint.
+
+    Raises:
+      UserError: this save could not start, or the one before it failed.
+    """
+    if step in self.all_steps():
+      self.wait()
+      return False
+    record = {"format": FORMAT, **meta, "leaves": _describe(state)}
+    try:
+      return self._manager.save(
+          step,
+          args=ocp.args.Composite(
+              state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(record)
+          ),
+          metrics={name: float(value) for name, value in metrics.items()},
+          force=True,
+      )
+    except Exception as error:  # Orbax and tensorstore raise many kinds for one cause: the disk.
+      raise self._failed(error) from error
+
+  def wait(self) -> None:
+    """Waits for the save under way.
+
+    Raises:
+      UserError: it failed.
+    """
+    try:
+      self._manager.wait_until_finished()
+      self._manager.check_for_errors()
+    except Exception as error:
+      raise self._failed(error) from error
+
+  def close(self) -> None:
+    """Waits and releases the background threads; errors as `wait`."""
+    try:
+      self.wait()
+    finally:
+      self._manager.close()
+
+  def find(self, step: int | str | None = None) -> int:
+    """The step that "latest" (or None), "best" or a number stands for.
+
+    Raises:
+      UserError: there is no such checkpoint.
+    """
+    steps = self.all_steps()
+    if not steps:
+      raise UserError(f"{self._directory}: no checkpoint: train first, or mend --workdir")
+    if step in (None, "latest"):
+      return steps[-1]
+    if step == "best":
+      best = self.best_step()
+      assert best is not None  # There are steps.
+      return best
+    if step not in steps:
+      raise UserError(
+          f"{self._directory}: no checkpoint of step {step}: kept are {', '.join(map(str, steps))}"
+      )
+    return int(step)  # type: ignore[arg-type]
+
+  def read_meta(self, step: int | str | None = None) -> Meta:
+    """The `meta` of a checkpoint with its "format" and "leaves", without reading its arrays.
+
+    Raises:
+      UserError: no such checkpoint, or it is damaged, or of a format this code does not read.
+    """
+    step = self.find(step)
+    path = self._directory / str(step) / "meta" / "metadata"
+    try:
+      meta = json.loads(path.read_text(encoding="utf-8"))
+      version = meta["format"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+      raise UserError(f"{path}: unreadable ({error}): remove checkpoint {step} or restore it") from error
+    if version != FORMAT:
+      raise UserError(
+          f"{path}: checkpoint format {version}, this code reads {FORMAT}: use the version that wrote it"
+      )
+    return meta
+
+  def restore(
+      self,
+      abstract_state: TrainState,
+      step: int | str | None = None,
+      *,
+      config: Mapping[str, Any] | None = None,
+  ) -> TrainState:
+    """Reads a checkpoint into the shapes, types and shardings of `abstract_state`.
+
+    The devices may be others than those it was saved from.
+
+    Args:
+      abstract_state: from `train_state.abstract_train_state`.
+      step: "best", "latest" (or None), or a step.
+      config: of this run, as JSON values; if the checkpoint does not fit, the message names the
+        keys that differ.
+
+    Raises:
+      UserError: no such checkpoint, it does not fit, or it is damaged.
+    """
+    step = self.find(step)
+    meta = self.read_meta(step)
+    _check_fit(f"{self._directory}/{step}", meta, _describe(abstract_state), config)
+    try:
+      restored = self._manager.restore(
+          step, args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract_state))
+      )
+    except Exception as error:
+      raise UserError(
+          f"{self._directory}/{step}: cannot be read ({_first_line(error)}): "
+          "remove it to go on from the one before"
+      ) from error
+    return restored.state
+
+  def _finish_deletions(self) -> None:
+    # A process killed while it deleted a checkpoint leaves part of one under its final name.
+    metrics = {step: self.metrics(step) for step in self.all_steps()}
+    for step in set(metrics) - self._policy.kept(metrics):
+      self._manager.delete(step)
+
+  def _failed(self, error: Exception) -> UserError:
+    return UserError(
+        f"{self._directory}: saving failed ({_first_line(error)}): free space or mend the folder; "
+        "earlier checkpoints are whole, the same command continues from the last"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _LastAndBest(preservation_policy.PreservationPolicy):
+  """Which checkpoints stay: the last ones, and the one with the highest metric."""
+
+  keep_last: int
+  metric: str | None
+
+  def score(self, metrics: Mapping[str, float] | None) -> float:
+    value = (metrics or {}).get(self.metric, math.nan) if self.metric else math.nan
+    return -math.inf if math.isnan(value) else value
+
+  def best(self, metrics: Mapping[int, Mapping[str, float] | None]) -> int | None:
+    step = max(metrics, key=lambda step: (self.score(metrics[step]), -step), default=None)
+    return None if step is None or self.score(metrics[step]) == -math.inf else step
+
+  def kept(self, metrics: Mapping[int, Mapping[str, float] | None]) -> set[int]:
+    return {*sorted(metrics)[-self.keep_last :], self.best(metrics)} - {None}  # type: ignore[return-value]
+
+  def should_preserve(
+      self,
+      checkpoints: Sequence[Any],
+      *,
+      context: preservation_policy.PreservationContext,
+  ) -> Sequence[bool]:
+    del context
+    kept = self.kept({info.step: info.metrics for info in checkpoints})
+    return [info.step in kept for info in checkpoints]
+
+
+def check_writable(workdir: str | os.PathLike[str], needed_bytes: int = 0) -> None:
+  """Makes the folder and proves at the start that a run can write there.
+
+  Args:
+    workdir: of the run.
+    needed_bytes: what its checkpoints will take, beside a reserve of 64 MiB.
+
+  Raises:
+    UserError: it cannot be made or written, or has too little free space.
+  """
+  path = pathlib.Path(workdir)
+  probe = path / f".write_probe_{os.getpid()}"
+  try:
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+      with open(probe, "wb") as file:
+        file.write(bytes(4096))
+        file.flush()
+        os.fsync(file.fileno())
+    finally:
+      probe.unlink(missing_ok=True)
+    free = shutil.disk_usage(path).free
+  except OSError as error:
+    raise UserError(f"{path}: cannot be written ({error.strerror}): choose another --workdir") from error
+  needed = needed_bytes + MIN_FREE_BYTES
+  if free < needed:
+    raise UserError(
+        f"{path}: {free / 2**20:.0f} MiB free, the run needs about {needed / 2**20:.0f} MiB: "
+        "free space or choose another --workdir"
+    )
+
+
+def state_bytes(abstract_state: Any) -> int:
+  """Size of one checkpoint of this state."""
+  return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(abstract_state))
+
+
+def config_differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+  """Keys whose values differ between two configs of JSON values: "model.width: 256 -> 512"."""
+  old, new = (json.loads(json.dumps(side)) for side in (old, new))  # Tuples become lists.
+  lines = []
+  for key in sorted(set(old) | set(new)):
+    left, right = old.get(key, "(absent)"), new.get(key, "(absent)")
+    if isinstance(left, dict) and isinstance(right, dict):
+      lines += config_differences(left, right, f"{prefix}{key}.")
+    elif left != right:
+      lines.append(f"{prefix}{key}: {left} -> {right}")
+  return lines
+
+
+def _describe(state: Any) -> dict[str, str]:
+  """Every leaf as "float32[3,4]" by its path."""
+  return {
+      name: f"{leaf.dtype}[{','.join(map(str, leaf.shape))}]"
+      for name, leaf in sharding.named_leaves(state).items()
+  }
+
+
+def _check_fit(
+    where: str, meta: Meta, expected: Mapping[str, str], config: Mapping[str, Any] | None
+) -> None:
+  found = meta["leaves"]
+  wrong = [name for name in [*expected, *(set(found) - set(expected))] if found.get(name) != expected.get(name)]
+  if not wrong:
+    return
+  name = wrong[0]
+  message = (
+      f"{where}: does not fit this run: {name}: found {found.get(name, 'nothing')}, "
+      f"expected {expected.get(name, 'nothing')}"
+  )
+  if len(wrong) > 1:
+    message += f", and {len(wrong) - 1} more leaves"
+  differences = config_differences(meta["config"], config) if config and "config" in meta else []
+  if differences:
+    shown = "; ".join(differences[:5]) + ("; ..." if len(differences) > 5 else "")
+    message += f"; it was written by another config ({shown})"
+  raise UserError(f"{message}: use that run's config, or a new --workdir")
+
+
+def _first_line(error: Exception) -> str:
+  lines = str(error).strip().splitlines()
+  return lines[0][:300] if lines else type(error).__name__

@@ -1,0 +1,192 @@
+"""The device mesh, and where each array lives on it.
+
+Everything here addresses parameters by their path in the tree, "video/layers_0/attention/kernel",
+and matches whole paths with regular expressions: first match wins.
+"""
+
+from collections.abc import Mapping, Sequence
+import difflib
+import re
+from typing import Any, TypeVar
+
+import jax
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from ml_collections import ConfigDict
+import numpy as np
+
+from mla_jax.errors import UserError
+
+AXES = ("data", "fsdp")
+Rules = Sequence[tuple[str, PartitionSpec]]
+Tree = TypeVar("Tree")
+
+# Every parameter on every device: plain data parallelism.
+REPLICATED: Rules = ((".*", PartitionSpec()),)
+
+
+def make_mesh(config: ConfigDict, devices: Sequence[jax.Device] | None = None) -> Mesh:
+  """Mesh over ("data", "fsdp") with automatic partitioning by the compiler.
+
+  Args:
+    config: `data` and `fsdp`, devices along each axis; at most one may be -1: all that are left.
+    devices: defaults to every device of every process.
+
+  Raises:
+    UserError: the sizes do not multiply to the number of devices.
+  """
+  devices = jax.devices() if devices is None else list(devices)
+  sizes = {axis: int(config[axis]) for axis in AXES}
+  shown = " x ".join(f"mesh.{axis}={size}" for axis, size in sizes.items())
+  known = int(np.prod([size for size in sizes.values() if size != -1]))
+  if sum(size == -1 for size in sizes.values()) > 1 or any(s < 1 and s != -1 for s in sizes.values()):
+    raise UserError(f"{shown}: each must be at least 1, and at most one -1 (all devices left)")
+  if -1 in sizes.values() and len(devices) % known == 0:
+    sizes = {axis: len(devices) // known if size == -1 else size for axis, size in sizes.items()}
+  if int(np.prod(list(sizes.values()))) != len(devices):
+    raise UserError(f"{shown}: does not fit the {len(devices)} devices: set one of them to -1")
+  return jax.make_mesh(
+      tuple(sizes.values()), AXES, axis_types=(AxisType.Auto,) * len(AXES), devices=devices
+  )
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+  """The whole array on every device."""
+  return NamedSharding(mesh, PartitionSpec())
+
+
+def batch_sharding(mesh: Mesh) -> NamedSharding:
+  """First dimension split over all devices, whichever axis they are on."""
+  return NamedSharding(mesh, PartitionSpec(AXES))
+
+
+def path_name(path: Sequence[Any]) -> str:
+  """A key path of `jax.tree_util` as "a/b/c"."""
+  return jax.tree_util.keystr(tuple(path), simple=True, separator="/")
+
+
+def named_leaves(tree: Any) -> dict[str, Any]:
+  """The leaves of a tree by their path "a/b/c", in the order of the tree."""
+  return {path_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+def first_matches(
+    patterns: Sequence[str], names: Sequence[str], key: str, *, cover: bool = False
+) -> dict[str, int]:
+  """For each name the index of the first pattern that matches all of it.
+
+  Args:
+    patterns: regular expressions.
+    names: parameter paths; those no pattern matches are left out of the answer.
+    key: where the patterns come from, for the messages, e.g. "optimizer.freeze".
+    cover: whether every name must be matched.
+
+  Raises:
+    UserError: a pattern is not a regular expression or matches nothing (or nothing that an earlier
+      one has not already taken), or, with `cover`, a name is unmatched.
+  """
+  try:
+    compiled = [re.compile(pattern) for pattern in patterns]
+  except re.error as error:
+    raise UserError(f"{key}: {error.pattern!r} is not a regular expression: {error}") from error
+  found: dict[str, int] = {}
+  for name in names:
+    index = next((i for i, pattern in enumerate(compiled) if pattern.fullmatch(name)), None)
+    if index is not None:
+      found[name] = index
+    elif cover:
+      raise UserError(f"{key}: no rule matches parameter {name!r}: add one, e.g. ('.*', PartitionSpec())")
+  for index, pattern in enumerate(patterns):
+    if index not in found.values():
+      raise UserError(_dead(pattern, compiled[index], names, key))
+  return found
+
+
+def _dead(pattern: str, compiled: re.Pattern[str], names: Sequence[str], key: str) -> str:
+  shadowed = [name for name in names if compiled.fullmatch(name)]
+  if shadowed:
+    return f"{key}: {pattern!r} is never used: earlier patterns take all it matches, e.g. {shadowed[0]!r}"
+  inside = [name for name in names if compiled.search(name)]
+  near = inside or difflib.get_close_matches(re.sub(r"[^\w/]+", "", pattern), names, n=3, cutoff=0)
+  return (
+      f"{key}: {pattern!r} matches no parameter (patterns match whole paths); "
+      f"near: {', '.join(near[:3])}"
+  )
+
+
+def param_shardings(abstract: Tree, rules: Rules, mesh: Mesh) -> Tree:
+  """The sharding of every parameter: the spec of the first rule that matches its path.
+
+  Args:
+    abstract: tree of anything with a shape.
+    rules: (regex over the whole path, PartitionSpec) pairs.
+    mesh: the axes that the specs name.
+
+  Raises:
+    UserError: a parameter no rule matches, a rule that matches nothing, or a spec that does not fit
+      the parameter's shape; naming it.
+  """
+  leaves = named_leaves(abstract)
+  found = first_matches([pattern for pattern, _ in rules], list(leaves), "sharding rules", cover=True)
+
+  def sharding(path: Sequence[Any], leaf: Any) -> NamedSharding:
+    name = path_name(path)
+    spec = rules[found[name]][1]
+    _check_spec(name, tuple(leaf.shape), spec, mesh)
+    return NamedSharding(mesh, spec)
+
+  return jax.tree_util.tree_map_with_path(sharding, abstract)
+
+
+def _check_spec(name: str, shape: tuple[int, ...], spec: PartitionSpec, mesh: Mesh) -> None:
+  if len(spec) > len(shape):
+    raise UserError(f"sharding rules: {spec} has more dimensions than {name!r} of shape {shape}")
+  for size, axes in zip(shape, spec, strict=False):
+    axes = () if axes is None else (axes,) if isinstance(axes, str) else axes
+    unknown = [axis for axis in axes if axis not in mesh.shape]
+    if unknown:
+      raise UserError(f"sharding rules: {spec} of {name!r}: the mesh has no axis {unknown[0]!r}, only {AXES}")
+    parts = int(np.prod([mesh.shape[axis] for axis in axes]))
+    if size % parts:
+      raise UserError(f"sharding rules: {name!r} of shape {shape}: {size} is not divisible by the {parts} devices of {spec}")
+
+
+def mirrored_shardings(abstract: Tree, params: Any, shardings: Any, mesh: Mesh) -> Tree:
+  """Shardings of a tree that holds copies of the parameters, such as an optimizer's state.
+
+  A leaf whose path ends in a parameter's path and that has its shape (a moment, a moving average)
+  lives where the parameter lives; all others (counters, factored moments) are on every device.
+  """
+  known = {
+      name: (tuple(leaf.shape), sharding)
+      for (name, leaf), sharding in zip(named_leaves(params).items(), jax.tree.leaves(shardings), strict=True)
+  }
+
+  def sharding(path: Sequence[Any], leaf: Any) -> NamedSharding:
+    for start in range(len(path)):  # Longest ending first: "a/kernel" before "kernel".
+      shape, found = known.get(path_name(path[start:]), (None, None))
+      if found is not None and shape == tuple(leaf.shape):
+        return found
+    return replicated(mesh)
+
+  return jax.tree_util.tree_map_with_path(sharding, abstract)
+
+
+def to_global(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
+  """Puts this process's rows of a batch on its devices, as parts of global arrays.
+
+  Args:
+    batch: arrays whose first dimension is this process's share of the global batch.
+    mesh: the global mesh.
+
+  Raises:
+    UserError: the rows do not divide over the devices.
+  """
+  sharding = batch_sharding(mesh)
+  local = len(mesh.local_devices)
+  for name, rows in batch.items():
+    if len(rows) % local:
+      raise UserError(f"batch: {name!r} has {len(rows)} rows, not divisible by {local} devices: change the batch size")
+  return {
+      name: jax.make_array_from_process_local_data(sharding, np.asarray(rows))
+      for name, rows in batch.items()
+  }

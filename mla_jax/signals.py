@@ -1,0 +1,38 @@
+"""A polite request to stop, read by the loop between steps."""
+
+import signal
+import threading
+import types
+from typing import Any
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopSignal:
+  """Turns SIGTERM and SIGINT into the flag `requested` while the context is open.
+
+  A second SIGINT raises KeyboardInterrupt at once, for a user who does not want to wait for the
+  checkpoint. Earlier handlers come back at the end. Only the main thread can receive signals:
+  opened in another one, the context changes nothing.
+  """
+
+  def __init__(self) -> None:
+    self.requested = False
+    self._earlier: dict[signal.Signals, Any] = {}
+
+  def __enter__(self) -> "StopSignal":
+    if threading.current_thread() is threading.main_thread():
+      self._earlier = {which: signal.signal(which, self._handle) for which in SIGNALS}
+    return self
+
+  def __exit__(self, *unused: object) -> None:
+    for which, handler in self._earlier.items():
+      # None: set by C code, which Python cannot give back.
+      signal.signal(which, signal.SIG_DFL if handler is None else handler)
+    self._earlier = {}
+
+  def _handle(self, number: int, frame: types.FrameType | None) -> None:
+    del frame
+    if number == signal.SIGINT and self.requested:
+      raise KeyboardInterrupt
+    self.requested = True

@@ -1,0 +1,111 @@
+"""Where the time and the memory of a run go."""
+
+from collections.abc import Callable, Iterator
+import contextlib
+import os
+import resource
+import sys
+import time
+
+import jax
+
+
+class StepClock:
+  """Times training steps at the logging interval, without the pauses for evaluation and saving.
+
+  The first lap holds the compilation, so the time left is estimated without it as soon as there is
+  a second lap; pauses count in that estimate, as they will come again.
+
+  A step only counts when the device has done it: call `lap` after reading the step's metrics.
+
+  Args:
+    examples: rows of the global batch.
+    total_steps: of the whole run.
+    now: clock in seconds.
+  """
+
+  def __init__(
+      self, examples: int, total_steps: int, now: Callable[[], float] = time.perf_counter
+  ) -> None:
+    self._examples = examples
+    self._total_steps = total_steps
+    self._now = now
+    self._waited = 0.0
+    self._paused = 0.0
+    self._laps = 0
+
+  def start(self, step: int) -> None:
+    """Starts the first lap; `step` is the number of updates done before it."""
+    self._lap_step = step
+    self._lap_time = self._now()
+
+  @contextlib.contextmanager
+  def waiting(self) -> Iterator[None]:
+    """Around the fetch of the next batch."""
+    begin = self._now()
+    try:
+      yield
+    finally:
+      self._waited += self._now() - begin
+
+  @contextlib.contextmanager
+  def paused(self) -> Iterator[None]:
+    """Around what is not training: evaluating, saving."""
+    begin = self._now()
+    try:
+      yield
+    finally:
+      self._paused += self._now() - begin
+
+  def lap(self, step: int) -> dict[str, float]:
+    """Ends a lap after `step` updates in all.
+
+    Returns:
+      "step_time" (s), "examples_per_second", "input_wait_share" (0..1 of the step time) and
+      "eta_seconds"; empty when no step was done since the last lap.
+    """
+    steps = step - self._lap_step
+    if steps <= 0:
+      return {}
+    now = self._now()
+    active = max(now - self._lap_time - self._paused, 1e-9)
+    step_time = active / steps
+    per_step = step_time
+    if self._laps:
+      per_step = (now - self._second_lap_time) / (step - self._second_lap_step)
+    else:
+      self._second_lap_time, self._second_lap_step = now, step
+    result = {
+        "step_time": step_time,
+        "examples_per_second": self._examples / step_time,
+        "input_wait_share": min(self._waited / active, 1.0),
+        "eta_seconds": max(self._total_steps - step, 0) * per_step,
+    }
+    self._laps += 1
+    self._lap_step, self._lap_time = step, now
+    self._waited = self._paused = 0.0
+    return result
+
+
+def memory() -> dict[str, float]:
+  """Memory in bytes: "host_rss" of this process, and the fullest local device's in use and peak.
+
+  The device's keys are missing where the backend does not tell (CPU).
+  """
+  result = {"host_rss_bytes": float(_host_rss())}
+  stats = [found for device in jax.local_devices() if (found := device.memory_stats())]
+  for key, name in (("bytes_in_use", "device_bytes"), ("peak_bytes_in_use", "device_peak_bytes")):
+    values = [found[key] for found in stats if key in found]
+    if values:
+      result[name] = float(max(values))
+  return result
+
+
+def _host_rss() -> int:
+  try:
+    with open("/proc/self/statm", encoding="ascii") as file:
+      return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+  except OSError:
+    # No /proc (macOS): the highest so far, in bytes there and in KiB elsewhere.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
