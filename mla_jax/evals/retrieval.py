@@ -1,0 +1,267 @@
+"""Text-video retrieval in both directions: exact, fair to ties, in bounded memory.
+
+The embedding of item i of a side is row i. `owner[q]` is the video that text q describes; a video
+may own many texts (MSVD: 18 to 81), one, or none.
+"""
+
+from collections.abc import Callable, Iterator
+import dataclasses
+import hashlib
+from typing import Any
+
+from jaxtyping import Float, Int
+import numpy as np
+
+from mla_jax.errors import UserError
+from mla_jax.evals import bootstrap
+
+RECALLS = (1, 5, 10)
+# Bytes of scores that exist at once; comparing them costs up to half as much again.
+SCORE_BYTES = 128 << 20
+
+# Scores of queries start .. stop - 1 against the whole gallery.
+ScoreRows = Callable[[int, int], Float[np.ndarray, "q gallery"]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranks:
+  """Where each query found its target.
+
+  Attributes:
+    greater: `[Q]`, gallery items that score strictly higher than the target.
+    ties: `[Q]`, other gallery items that score exactly as the target.
+    video: `[Q]`, the video a query belongs to (text to video) or is (video to text).
+    gallery: how many items each query was compared with.
+  """
+
+  greater: Int[np.ndarray, " Q"]
+  ties: Int[np.ndarray, " Q"]
+  video: Int[np.ndarray, " Q"]
+  gallery: int
+
+  @property
+  def rank(self) -> Float[np.ndarray, " Q"]:
+    """The expected rank when ties are broken at random; 1 = best."""
+    return 1.0 + self.greater + 0.5 * self.ties
+
+  def recall_at(self, k: int) -> Float[np.ndarray, " Q"]:
+    """The probability, in [0, 1], that the target is among the first k when ties break at random.
+
+    Equal scores throughout give exactly k / gallery.
+    """
+    return np.clip((k - self.greater) / (self.ties + 1.0), 0.0, 1.0)
+
+
+def text_to_video(
+    text: Float[np.ndarray, "Q E"], video: Float[np.ndarray, "V E"], owner: Int[np.ndarray, " Q"]
+) -> Ranks:
+  """Ranks every video for every text, by inner product.
+
+  Args:
+    text, video: finite embeddings. Equal videos score equally, to the bit.
+    owner: the video of each text, 0 .. V - 1. Videos without a text only distract.
+
+  Raises:
+    UserError: nothing to rank, shapes that do not fit, an owner that is no video, NaN or infinity.
+  """
+  text, video, owner = _check_embeddings(text, video, owner)
+  gallery, place = _distinct(video)
+
+  def rows(start: int, stop: int) -> Float[np.ndarray, "q V"]:
+    return _spread(text[start:stop] @ gallery.T, place)
+
+  return _rank(rows, owner, len(video), row_floats=len(video), video=owner)
+
+
+def video_to_text(
+    text: Float[np.ndarray, "Q E"], video: Float[np.ndarray, "V E"], owner: Int[np.ndarray, " Q"]
+) -> Ranks:
+  """Ranks every video's group of texts for every video that has one, by the group's best text.
+
+  The multi-caption protocol of CLIP4Clip (Luo et al. 2021) and X-Pool: the score of a group is
+  the maximum over its texts, and a video looks for its own group among all groups. With one text
+  a video this is plain retrieval. Arguments and errors as in `text_to_video`.
+  """
+  text, video, owner = _check_embeddings(text, video, owner)
+  gallery, place = _distinct(text)
+  groups = _Groups(owner)
+
+  def rows(start: int, stop: int) -> Float[np.ndarray, "q G"]:
+    return groups.best(_spread(video[groups.video[start:stop]] @ gallery.T, place))
+
+  return _rank(
+      rows, np.arange(len(groups.video)), len(groups.video), len(text), video=groups.video
+  )
+
+
+def text_to_video_from_scores(
+    scores: Float[np.ndarray, "Q V"], owner: Int[np.ndarray, " Q"]
+) -> Ranks:
+  """As `text_to_video`, from a matrix of scores; higher is better, any sign, no NaN."""
+  scores, owner = _check_scores(scores, owner)
+
+  def rows(start: int, stop: int) -> Float[np.ndarray, "q V"]:
+    return scores[start:stop]
+
+  return _rank(rows, owner, scores.shape[1], row_floats=scores.shape[1], video=owner)
+
+
+def video_to_text_from_scores(
+    scores: Float[np.ndarray, "Q V"], owner: Int[np.ndarray, " Q"]
+) -> Ranks:
+  """As `video_to_text`, from the same matrix of scores as `text_to_video_from_scores`."""
+  scores, owner = _check_scores(scores, owner)
+  groups = _Groups(owner)
+
+  def rows(start: int, stop: int) -> Float[np.ndarray, "q G"]:
+    return groups.best(scores[:, groups.video[start:stop]].T)
+
+  return _rank(
+      rows, np.arange(len(groups.video)), len(groups.video), len(scores), video=groups.video
+  )
+
+
+def summarise(
+    ranks: Ranks, *, resamples: int = 1000, seed: int = 0, confidence: float = 0.95
+) -> dict[str, Any]:
+  """The usual numbers with bootstrap intervals that draw whole videos.
+
+  Returns:
+    A JSON-able dict: "recall_at_1", "recall_at_5", "recall_at_10" in percent, "median_rank",
+    "mean_rank" (1 = best), "queries", "gallery", and "interval" {name: [low, high]} for the five.
+  """
+  rank = ranks.rank
+  names = [f"recall_at_{k}" for k in RECALLS] + ["mean_rank"]
+  columns = np.stack([100.0 * ranks.recall_at(k) for k in RECALLS] + [rank], axis=1)
+  options: dict[str, Any] = {"resamples": resamples, "seed": seed, "confidence": confidence}
+  means = dict(zip(names, columns.mean(axis=0).tolist(), strict=True))
+  intervals = bootstrap.mean_interval(columns, ranks.video, **options).tolist()
+  median = bootstrap.median_interval(rank, ranks.video, **options).tolist()
+  return means | {
+      "median_rank": float(np.median(rank)),
+      "queries": len(rank),
+      "gallery": ranks.gallery,
+      "interval": dict(zip(names, intervals, strict=True)) | {"median_rank": median},
+  }
+
+
+class _Groups:
+  """The texts of each video that has any, videos ascending."""
+
+  def __init__(self, owner: Int[np.ndarray, " Q"]) -> None:
+    self._order = np.argsort(owner, kind="stable")
+    self.video, self._start = np.unique(owner[self._order], return_index=True)
+    self._in_order = bool(np.all(self._order[1:] > self._order[:-1]))
+
+  def best(self, scores: Float[np.ndarray, "q Q"]) -> Float[np.ndarray, "q G"]:
+    """The maximum over each group's texts."""
+    if not self._in_order:
+      scores = scores[:, self._order]
+    return np.maximum.reduceat(scores, self._start, axis=1)
+
+
+def _rank(
+    rows: ScoreRows,
+    target: Int[np.ndarray, " Q"],
+    gallery: int,
+    row_floats: int,
+    video: Int[np.ndarray, " Q"],
+) -> Ranks:
+  """Counts, block by block of queries, what scores above the target and what ties with it."""
+  greater = np.empty(len(target), np.int64)
+  ties = np.empty(len(target), np.int64)
+  for start, stop in _blocks(len(target), row_floats):
+    scores = rows(start, stop)
+    if np.isnan(scores.max()):  # The maximum hands a NaN on.
+      query = start + int(np.flatnonzero(np.isnan(scores).any(axis=1))[0])
+      raise UserError(
+          f"retrieval scores: query {query} has a NaN: evaluate a checkpoint from before the "
+          "model diverged"
+      )
+    own = np.take_along_axis(scores, target[start:stop, None], axis=1)
+    greater[start:stop] = np.count_nonzero(scores > own, axis=1)
+    ties[start:stop] = np.count_nonzero(scores == own, axis=1) - 1
+  return Ranks(greater=greater, ties=ties, video=video, gallery=gallery)
+
+
+def _blocks(rows: int, row_floats: int) -> Iterator[tuple[int, int]]:
+  most = max(1, SCORE_BYTES // (8 * row_floats))
+  for start in range(0, rows, most):
+    yield start, min(start + most, rows)
+
+
+def _distinct(
+    rows: Float[np.ndarray, "n E"],
+) -> tuple[Float[np.ndarray, "u E"], Int[np.ndarray, " n"] | None]:
+  """The distinct rows, and where each row is among them; None = all rows differ.
+
+  A matrix product may round equal columns differently, depending on where they stand. Scoring
+  each distinct row once keeps ties exact, so that a collapsed model gets chance and no more.
+  """
+  seen: dict[bytes, int] = {}
+  first: list[int] = []
+  place = np.empty(len(rows), np.int64)
+  for i, row in enumerate(rows):
+    digest = hashlib.blake2b((row + 0.0).tobytes(), digest_size=16).digest()  # -0 becomes 0.
+    if digest not in seen:
+      seen[digest] = len(first)
+      first.append(i)
+    place[i] = seen[digest]
+  return (rows, None) if len(first) == len(rows) else (rows[first], place)
+
+
+def _spread(
+    scores: Float[np.ndarray, "q u"], place: Int[np.ndarray, " n"] | None
+) -> Float[np.ndarray, "q n"]:
+  return scores if place is None else scores[:, place]
+
+
+def _check_embeddings(
+    text: Float[np.ndarray, "Q E"], video: Float[np.ndarray, "V E"], owner: Int[np.ndarray, " Q"]
+) -> tuple[Float[np.ndarray, "Q E"], Float[np.ndarray, "V E"], Int[np.ndarray, " Q"]]:
+  text, video = _floats(text), _floats(video)
+  if text.ndim != 2 or video.ndim != 2 or text.shape[1] != video.shape[1]:
+    raise UserError(
+        f"retrieval: texts {text.shape} and videos {video.shape}: give [Q, E] and [V, E]"
+    )
+  for name, rows in (("text", text), ("video", video)):
+    wrong = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    if len(wrong):
+      raise UserError(
+          f"retrieval: the embedding of {name} {wrong[0]} is not finite ({len(wrong)} of "
+          f"{len(rows)} are not): evaluate a checkpoint from before the model diverged"
+      )
+  return text, video, _check_owner(owner, len(text), len(video))
+
+
+def _check_scores(
+    scores: Float[np.ndarray, "Q V"], owner: Int[np.ndarray, " Q"]
+) -> tuple[Float[np.ndarray, "Q V"], Int[np.ndarray, " Q"]]:
+  scores = _floats(scores)
+  if scores.ndim != 2:
+    raise UserError(f"retrieval: scores {scores.shape}: give [texts, videos]")
+  return scores, _check_owner(owner, *scores.shape)
+
+
+def _check_owner(owner: Int[np.ndarray, " Q"], texts: int, videos: int) -> Int[np.ndarray, " Q"]:
+  owner = np.asarray(owner)
+  if not texts or not videos:
+    raise UserError(
+        f"retrieval: the split has {texts} texts and {videos} videos: choose another one with "
+        "--config.data.eval_split"
+    )
+  if owner.shape != (texts,):
+    raise UserError(f"retrieval: owner {owner.shape} for {texts} texts: give one video per text")
+  wrong = np.flatnonzero((owner < 0) | (owner >= videos))
+  if len(wrong):
+    raise UserError(
+        f"retrieval: text {wrong[0]} belongs to video {owner[wrong[0]]}, but there are {videos} "
+        "videos: give indices of the videos that are ranked"
+    )
+  return owner.astype(np.int64)
+
+
+def _floats(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+  """Float32 unless the values have more; half floats would make ties out of rounding."""
+  values = np.asarray(values)
+  return values if values.dtype in (np.float32, np.float64) else values.astype(np.float32)
