@@ -1,0 +1,48 @@
+"""Set before anything imports jax: eight virtual CPU devices, no GPU, few threads, quiet logs."""
+
+import os
+import pathlib
+
+import hypothesis
+import pytest
+
+_XLA_FLAGS = (
+    "--xla_force_host_platform_device_count=8",
+    "--xla_cpu_multi_thread_eigen=false",  # The pytest workers already fill the cores.
+)
+os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *_XLA_FLAGS]).strip()
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"  # Its results depend on the number of threads.
+os.environ["NO_GCE_CHECK"] = "true"  # Nothing asks the network whether this is a cloud machine.
+for _pool in ("OMP_NUM", "OPENBLAS_NUM", "TF_NUM_INTRAOP", "TF_NUM_INTEROP"):
+  os.environ[f"{_pool}_THREADS"] = "1"
+
+hypothesis.settings.register_profile(
+    "mla_jax",
+    deadline=None,  # The first example of a jitted function compiles it.
+    max_examples=50,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("mla_jax")
+
+_ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def real_data() -> pathlib.Path:
+  """The folder of real videos and annotations: MLA_JAX_REAL_DATA, or `../shared/data`.
+
+  A test that asks for it is skipped where the folder is absent, and fails there when
+  MLA_JAX_REQUIRE_REAL_DATA=1 or when MLA_JAX_REAL_DATA names a folder that is not there.
+  """
+  named = os.environ.get("MLA_JAX_REAL_DATA")
+  folder = pathlib.Path(named) if named else _ROOT.parent / "shared" / "data"
+  if folder.is_dir():
+    return folder.resolve()
+  message = f"no real data: {folder}: set MLA_JAX_REAL_DATA to its folder"
+  if named or os.environ.get("MLA_JAX_REQUIRE_REAL_DATA") == "1":
+    pytest.fail(message)
+  pytest.skip(message)
