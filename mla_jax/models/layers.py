@@ -1,0 +1,210 @@
+"""Transformer building blocks: masks are True = real, norms and softmax are float32."""
+
+from collections.abc import Callable
+import dataclasses
+from typing import Any
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+MASKED_LOGIT = -1e30  # Finite, so a row with nothing to attend to has no NaN in value or gradient.
+
+Dtype = Any
+Initializer = Callable[..., jax.Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Common:
+  """What every part of the model shares."""
+
+  width: int
+  dropout: float = 0.0
+  scan: bool = False  # Scan over the layers of a stack: compile time constant in depth.
+  remat: bool = False  # Recompute each layer in the backward pass.
+  dtype: Dtype = jnp.float32  # Of the activations; parameters, norms and softmax are float32.
+
+
+kernel_init: Initializer = nn.initializers.lecun_normal()
+table_init: Initializer = nn.initializers.truncated_normal(0.02)
+
+
+def residual_init(num_branches: int) -> Initializer:
+  """Initializer of a residual branch's last layer.
+
+  The sum of `num_branches` branches then starts with the variance of one of a tenth the size, so a
+  fresh network is close to its embeddings and deep stacks train from the first step.
+  """
+  return nn.initializers.variance_scaling(0.1 / max(num_branches, 1), "fan_in", "truncated_normal")
+
+
+class LayerNorm(nn.Module):
+  """Layer norm over the last axis, computed in float32, returned in `dtype`."""
+
+  dtype: Dtype = jnp.float32
+  epsilon: float = 1e-6
+
+  @nn.compact
+  def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
+    width = x.shape[-1]
+    scale = self.param("scale", nn.initializers.ones, (width,), jnp.float32)
+    bias = self.param("bias", nn.initializers.zeros, (width,), jnp.float32)
+    x = x.astype(jnp.float32)
+    centred = x - jnp.mean(x, axis=-1, keepdims=True)
+    variance = jnp.mean(jnp.square(centred), axis=-1, keepdims=True)
+    return (centred * jax.lax.rsqrt(variance + self.epsilon) * scale + bias).astype(self.dtype)
+
+
+class Dropout(nn.Module):
+  """Zeroes a share `rate` of the elements in training; `shared` axes get one draw.
+
+  Reads the rng "dropout".
+  """
+
+  rate: float
+  shared: tuple[int, ...] = ()
+
+  @nn.compact
+  def __call__(self, x: Float[Array, "..."], *, train: bool) -> Float[Array, "..."]:
+    if not train or self.rate == 0.0:
+      return x
+    shape = [1 if i in self.shared else n for i, n in enumerate(x.shape)]
+    keep = jax.random.bernoulli(self.make_rng("dropout"), 1.0 - self.rate, shape)
+    return jnp.where(keep, x / (1.0 - self.rate), 0.0).astype(x.dtype)
+
+
+def masked_softmax(
+  logits: Float[Array, "... S"], mask: Bool[Array, "... S"]
+) -> Float[Array, "... S"]:
+  """Softmax over the real places of the last axis, in float32; all zeros where none is real."""
+  logits = jnp.where(mask, logits.astype(jnp.float32), MASKED_LOGIT)
+  weights = jnp.exp(logits - jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True)))
+  weights = jnp.where(mask, weights, 0.0)
+  total = jnp.sum(weights, axis=-1, keepdims=True)
+  return weights / jnp.where(total > 0.0, total, 1.0)
+
+
+def dot_product_attention(
+  query: Float[Array, "B Q H K"],
+  key: Float[Array, "B S H K"],
+  value: Float[Array, "B S H K"],
+  mask: Bool[Array, "B S"],
+) -> Float[Array, "B Q H K"]:
+  """Scaled dot-product attention to the real keys; zeros where a row has none."""
+  query = query * (query.shape[-1] ** -0.5)
+  logits = jnp.einsum("bqhk,bshk->bhqs", query, key, preferred_element_type=jnp.float32)
+  weights = masked_softmax(logits, mask[:, None, None, :]).astype(value.dtype)
+  return jnp.einsum("bhqs,bshk->bqhk", weights, value)
+
+
+class Attention(nn.Module):
+  """Multi-head attention from `x` to itself, or to `memory` where one is given."""
+
+  heads: int
+  out_init: Initializer
+  dtype: Dtype = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self,
+    x: Float[Array, "B Q D"],
+    mask: Bool[Array, "B S"],
+    memory: Float[Array, "B S D"] | None = None,
+  ) -> Float[Array, "B Q D"]:
+    width = x.shape[-1]
+    if memory is None:
+      query, key, value = jnp.split(self._dense(3 * width, "query_key_value")(x), 3, axis=-1)
+    else:
+      query = self._dense(width, "query")(x)
+      key, value = jnp.split(self._dense(2 * width, "key_value")(memory), 2, axis=-1)
+    query, key, value = (self._split_heads(t) for t in (query, key, value))
+    mixed = dot_product_attention(query, key, value, mask).reshape(x.shape)
+    return nn.Dense(width, dtype=self.dtype, kernel_init=self.out_init, name="out")(mixed)
+
+  def _dense(self, features: int, name: str) -> nn.Dense:
+    return nn.Dense(features, dtype=self.dtype, kernel_init=kernel_init, name=name)
+
+  def _split_heads(self, x: Float[Array, "B S D"]) -> Float[Array, "B S H K"]:
+    return x.reshape(*x.shape[:-1], self.heads, x.shape[-1] // self.heads)
+
+
+class Mlp(nn.Module):
+  """Two dense layers, four times wider inside, with a GELU (tanh form) between."""
+
+  out_init: Initializer
+  dtype: Dtype = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
+    width = x.shape[-1]
+    hidden = nn.Dense(4 * width, dtype=self.dtype, kernel_init=kernel_init, name="up")(x)
+    hidden = nn.gelu(hidden, approximate=True)
+    return nn.Dense(width, dtype=self.dtype, kernel_init=self.out_init, name="down")(hidden)
+
+
+class Layer(nn.Module):
+  """Pre-norm layer: self-attention, cross-attention if there is a memory, MLP."""
+
+  common: Common
+  heads: int
+  out_init: Initializer
+  train: bool
+
+  @nn.compact
+  def __call__(
+    self,
+    x: Float[Array, "B Q D"],
+    mask: Bool[Array, "B Q"],
+    memory: Float[Array, "B S D"] | None = None,
+    memory_mask: Bool[Array, "B S"] | None = None,
+  ) -> Float[Array, "B Q D"]:
+    arguments = (self.out_init, self.common.dtype)
+    attention = Attention(self.heads, *arguments, name="attention")
+    x += self._drop(attention(self._norm("attention_norm")(x), mask))
+    if memory is not None and memory_mask is not None:
+      cross = Attention(self.heads, *arguments, name="cross_attention")
+      x += self._drop(cross(self._norm("cross_attention_norm")(x), memory_mask, memory))
+    mlp = Mlp(*arguments, name="mlp")
+    return x + self._drop(mlp(self._norm("mlp_norm")(x)))
+
+  def _norm(self, name: str) -> LayerNorm:
+    return LayerNorm(self.common.dtype, name=name)
+
+  def _drop(self, x: Float[Array, "B Q D"]) -> Float[Array, "B Q D"]:
+    return Dropout(self.common.dropout)(x, train=self.train)
+
+
+def transformer(
+  common: Common,
+  layers: int,
+  heads: int,
+  x: Float[Array, "B Q D"],
+  mask: Bool[Array, "B Q"],
+  memory: Float[Array, "B S D"] | None = None,
+  memory_mask: Bool[Array, "B S"] | None = None,
+  *,
+  train: bool,
+) -> Float[Array, "B Q D"]:
+  """A stack of layers and a last norm, made inside the caller's compact method.
+
+  Parameters are `layer_0`, `layer_1`, ... or, with `common.scan`, one `layers` stacked on axis 0;
+  the last norm is `norm`.
+  """
+  scan = common.scan and layers > 0
+  layer = nn.remat(Layer, prevent_cse=not scan) if common.remat else Layer
+  branches = 2 if memory is None else 3
+  arguments = (common, heads, residual_init(branches * layers), train)
+  if scan:
+    step = nn.scan(
+      lambda layer, x, *rest: (layer(x, *rest), None),
+      variable_axes={"params": 0},
+      split_rngs={"params": True, "dropout": True},
+      in_axes=nn.broadcast,
+      length=layers,
+    )
+    x, _ = step(layer(*arguments, name="layers"), x, mask, memory, memory_mask)
+  else:
+    for i in range(layers):
+      x = layer(*arguments, name=f"layer_{i}")(x, mask, memory, memory_mask)
+  return LayerNorm(common.dtype, name="norm")(x)

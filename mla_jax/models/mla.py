@@ -1,0 +1,260 @@
+"""The model: two encoders, a shared space at two levels, fusion and the answer head."""
+
+from collections.abc import Collection, Mapping
+import math
+
+from flax import linen as nn
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Shaped
+from ml_collections import ConfigDict
+
+from mla_jax.errors import UserError
+from mla_jax.models import fusion, layers, pooling, text_encoder, video_encoder
+
+MAX_LOG_SCALE = math.log(100.0)
+_DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+
+
+@flax.struct.dataclass
+class Encoded:
+  """One side of a batch. Rows, places and segments that are not real hold zeros."""
+
+  states: Float[Array, "B S D"]
+  mask: Bool[Array, "B S"]
+  global_embedding: Float[Array, "B E"]  # Unit length, float32.
+  segment_embedding: Float[Array, "B N E"]  # Unit length, float32.
+  segment_mask: Bool[Array, "B N"]
+
+
+@flax.struct.dataclass
+class Scales:
+  """What the losses multiply similarities by (logarithms, at most ln 100) and add to them."""
+
+  global_log_scale: Float[Array, ""]
+  global_bias: Float[Array, ""]
+  segment_log_scale: Float[Array, ""]
+
+
+@jax.custom_vjp
+def clip_log_scale(x: Float[Array, ""]) -> Float[Array, ""]:
+  """At most ln 100. Past it the gradient passes only if descent leads back."""
+  return jnp.minimum(x, MAX_LOG_SCALE)
+
+
+def _clip_forward(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+  return clip_log_scale(x), x
+
+
+def _clip_backward(x: jax.Array, gradient: jax.Array) -> tuple[jax.Array]:
+  return (jnp.where((x < MAX_LOG_SCALE) | (gradient > 0.0), gradient, 0.0),)
+
+
+clip_log_scale.defvjp(_clip_forward, _clip_backward)
+
+
+class LearnedScales(nn.Module):
+  """The scales as parameters."""
+
+  init_temperature: float
+  init_bias: float
+
+  @nn.compact
+  def __call__(self) -> Scales:
+    log_scale = nn.initializers.constant(-math.log(self.init_temperature))
+    bias = nn.initializers.constant(self.init_bias)
+    return Scales(
+      global_log_scale=clip_log_scale(self.param("global_log_scale", log_scale, ())),
+      global_bias=self.param("global_bias", bias, ()),
+      segment_log_scale=clip_log_scale(self.param("segment_log_scale", log_scale, ())),
+    )
+
+
+class Heads(nn.Module):
+  """What turns states into embeddings and answers."""
+
+  common: layers.Common
+  embed_dim: int
+  num_answers: int
+  pool_heads: int
+  use_video: bool
+
+  def setup(self) -> None:
+    arguments = (self.embed_dim, self.pool_heads, self.common.dtype)
+    self.text_global = pooling.AlignmentHead(*arguments)
+    self.text_segment = pooling.AlignmentHead(*arguments)
+    if self.use_video:
+      self.video_global = pooling.AlignmentHead(*arguments)
+      self.video_segment = pooling.AlignmentHead(*arguments)
+    if self.num_answers:
+      self.answer = fusion.AnswerHead(self.common, self.num_answers, self.pool_heads)
+
+
+class MLA(nn.Module):
+  """Encoders with multi-level alignment; `build_model` makes one from a config."""
+
+  common: layers.Common
+  video_config: video_encoder.VideoConfig
+  text_config: text_encoder.TextConfig
+  fusion_config: fusion.FusionConfig
+  embed_dim: int
+  num_answers: int  # 0: neither fusion nor answer head.
+  use_video: bool  # False: the text-only twin.
+  init_temperature: float
+  init_bias: float
+
+  def setup(self) -> None:
+    if self.use_video:
+      self.video = video_encoder.VideoEncoder(self.common, self.video_config)
+    self.text = text_encoder.TextEncoder(self.common, self.text_config)
+    if self.num_answers:
+      self.fusion = fusion.Fusion(self.common, self.fusion_config)
+    self.heads = Heads(
+      self.common, self.embed_dim, self.num_answers, self.text_config.heads, self.use_video
+    )
+    self.learned_scales = LearnedScales(self.init_temperature, self.init_bias, name="scales")
+
+  def encode_video(
+    self,
+    video: Shaped[Array, "B T ..."],
+    frame_mask: Bool[Array, "B T"],
+    frame_time: Float[Array, "B T"],
+    frame_segment: Int[Array, "B T"],
+    *,
+    segments: int,
+    train: bool,
+  ) -> Encoded:
+    """Encodes clips.
+
+    Args:
+      video: [B, T, H, W, 3] uint8 pixels, or [B, T, F] float features.
+      frame_mask: [B, T], True = real.
+      frame_time: [B, T] seconds.
+      frame_segment: [B, T], 1..segments, 0 = in none.
+      segments: N, segments a clip.
+      train: whether dropout is on (rng "dropout").
+
+    Raises:
+      UserError: the frames are of another kind, width or size than the model's.
+    """
+    if not self.use_video:
+      raise UserError("model.use_video: is False and a video is to be encoded: set it to True")
+    states = self.video(video, frame_mask, frame_time, train=train)
+    heads = (self.heads.video_global, self.heads.video_segment)
+    return _embed(states, frame_mask, frame_segment, segments, *heads)
+
+  def encode_text(
+    self,
+    text: Int[Array, "B L"],
+    text_mask: Bool[Array, "B L"],
+    text_segment: Int[Array, "B L"],
+    *,
+    segments: int,
+    train: bool,
+  ) -> Encoded:
+    """Encodes texts; arguments as those of `encode_video`, [B, L]."""
+    states, mask = self.text(text, text_mask, train=train)
+    heads = (self.heads.text_global, self.heads.text_segment)
+    return _embed(states, mask, text_segment, segments, *heads)
+
+  def answer_logits(
+    self, text: Encoded, video: Encoded | None, *, train: bool
+  ) -> Float[Array, "B K"]:
+    """Float32 logits over the answer vocabulary for questions about their row's clip."""
+    if not self.num_answers:
+      raise UserError("model.num_answers: is 0 and answers are asked for: set it")
+    if (video is not None) != self.use_video:
+      raise UserError("model.use_video: does not fit the batch: give a video exactly if it is True")
+    clip = (None, None) if video is None else (video.states, video.mask)
+    fused = self.fusion(text.states, text.mask, *clip, train=train)
+    return self.heads.answer(fused, text.mask, train=train)
+
+  def scales(self) -> Scales:
+    """The learned scales, clipped."""
+    return self.learned_scales()
+
+  def init_all(self, batch: Mapping[str, Shaped[Array, "B ..."]]) -> None:
+    """Touches every parameter: `model.init(rng, batch)` makes them all.
+
+    Args:
+      batch: the fields `encode_video` and `encode_text` take by their names; texts [B, L] or
+        [B, C, L].
+    """
+    captions = {key: batch[key] for key in ("text", "text_mask", "text_segment")}
+    captions = {key: value.reshape(-1, value.shape[-1]) for key, value in captions.items()}
+    text = self.encode_text(**captions, segments=1, train=False)
+    video = None
+    if self.use_video:
+      keys = ("video", "frame_mask", "frame_time", "frame_segment")
+      video = self.encode_video(**{key: batch[key] for key in keys}, segments=1, train=False)
+    if self.num_answers:
+      rows = None if video is None else video.mask.shape[0]
+      first = jax.tree.map(lambda x: x[:rows], text)
+      self.answer_logits(first, video, train=False)
+    self.scales()
+
+  __call__ = init_all
+
+
+def _embed(
+  states: Float[Array, "B S D"],
+  mask: Bool[Array, "B S"],
+  segment: Int[Array, "B S"],
+  segments: int,
+  whole: pooling.AlignmentHead,
+  part: pooling.AlignmentHead,
+) -> Encoded:
+  members = pooling.segment_members(segment, mask, segments)
+  return Encoded(
+    states=states,
+    mask=mask,
+    global_embedding=whole(states, mask[:, None])[:, 0],
+    segment_embedding=part(states, members),
+    segment_mask=jnp.any(members, axis=-1),
+  )
+
+
+def build_model(
+  config: ConfigDict, *, init_temperature: float = 0.07, init_bias: float = -10.0
+) -> MLA:
+  """The model a config describes.
+
+  Args:
+    config: like `configs.common.model()`; every key is read.
+    init_temperature: of both alignment losses, config.loss.init_temperature.
+    init_bias: of the sigmoid loss, config.loss.init_bias.
+
+  Raises:
+    UserError: a value the model cannot be built from.
+  """
+  _check_choice("model.dtype", config.dtype, _DTYPES)
+  _check_choice("model.video.kind", config.video.kind, ("features", "pixels"))
+  for part in ("video", "text", "fusion"):
+    heads = config[part].heads
+    if heads < 1 or config.width % heads:
+      raise UserError(
+        f"model.{part}.heads: {heads} does not divide model.width {config.width}: change either"
+      )
+  return MLA(
+    common=layers.Common(
+      width=config.width,
+      dropout=config.dropout,
+      scan=config.scan,
+      remat=config.remat,
+      dtype=_DTYPES[config.dtype],
+    ),
+    video_config=video_encoder.VideoConfig(**config.video),
+    text_config=text_encoder.TextConfig(**config.text),
+    fusion_config=fusion.FusionConfig(**config.fusion),
+    embed_dim=config.embed_dim,
+    num_answers=config.num_answers,
+    use_video=config.use_video,
+    init_temperature=init_temperature,
+    init_bias=init_bias,
+  )
+
+
+def _check_choice(key: str, value: str, choices: Collection[str]) -> None:
+  if value not in choices:
+    raise UserError(f"{key}: {value!r} is unknown: take one of {', '.join(choices)}")

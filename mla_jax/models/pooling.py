@@ -1,0 +1,65 @@
+"""From states to embeddings: attention pooling of groups of places, and the projection heads."""
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from mla_jax.models import layers
+
+
+def segment_members(
+  segment: Int[Array, "B S"], mask: Bool[Array, "B S"], segments: int
+) -> Bool[Array, "B N S"]:
+  """Which real places belong to segments 1..`segments`."""
+  numbers = jnp.arange(1, segments + 1, dtype=segment.dtype)
+  return (segment[:, None, :] == numbers[None, :, None]) & mask[:, None, :]
+
+
+class AttentionPool(nn.Module):
+  """Weighted means of the states of each group, a softmax inside the group giving the weights.
+
+  Each of `heads` slices of the width has its own weights. The scores start at zero, so a fresh pool
+  is the plain mean. A group without members gives zeros.
+  """
+
+  heads: int
+  dtype: layers.Dtype = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self, states: Float[Array, "B S D"], members: Bool[Array, "B G S"]
+  ) -> Float[Array, "B G D"]:
+    batch, places, width = states.shape
+    zeros = nn.initializers.zeros
+    # No bias: a constant added to every score changes nothing.
+    score = nn.Dense(self.heads, use_bias=False, dtype=self.dtype, kernel_init=zeros, name="score")
+    scores = jnp.swapaxes(score(states), 1, 2)[:, None]
+    weights = layers.masked_softmax(scores, members[:, :, None]).astype(self.dtype)
+    values = states.reshape(batch, places, self.heads, width // self.heads)
+    pooled = jnp.einsum("bghs,bshk->bghk", weights, values)
+    return pooled.reshape(batch, members.shape[1], width)
+
+
+class AlignmentHead(nn.Module):
+  """Pools each group of states and projects it onto the unit sphere, in float32."""
+
+  embed_dim: int
+  heads: int
+  dtype: layers.Dtype = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self, states: Float[Array, "B S D"], members: Bool[Array, "B G S"]
+  ) -> Float[Array, "B G E"]:
+    pooled = AttentionPool(self.heads, self.dtype, name="pool")(states, members)
+    project = nn.Dense(
+      self.embed_dim, use_bias=False, kernel_init=layers.kernel_init, name="projection"
+    )
+    return unit(project(pooled.astype(jnp.float32)), jnp.any(members, axis=-1))
+
+
+def unit(x: Float[Array, "*S E"], mask: Bool[Array, "*S"]) -> Float[Array, "*S E"]:
+  """Rows scaled to length one; masked rows become zeros and pass no gradient."""
+  x = jnp.where(mask[..., None], x, 0.0)
+  return x * jax.lax.rsqrt(jnp.sum(jnp.square(x), axis=-1, keepdims=True) + 1e-12)

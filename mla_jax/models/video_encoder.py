@@ -1,0 +1,172 @@
+"""Frames, as pixels or features, to contextual frame states."""
+
+import dataclasses
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Shaped, UInt8
+
+from mla_jax.errors import UserError
+from mla_jax.models import layers, pooling
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoConfig:
+  """Sizes of the video encoder; `patch_size` and `frame_layers` matter for pixels only."""
+
+  kind: str  # "features" or "pixels".
+  feature_width: int
+  feature_dropout: float
+  patch_size: int
+  frame_layers: int
+  temporal_layers: int
+  heads: int
+  max_frames: int
+
+
+class FeatureFrames(nn.Module):
+  """Layer norm and projection of features extracted beforehand.
+
+  `feature_dropout` drops a channel in all frames of a clip at once: dropped here and there, the
+  other frames would tell its value.
+  """
+
+  common: layers.Common
+  config: VideoConfig
+
+  @nn.compact
+  def __call__(self, video: Float[Array, "B T F"], *, train: bool) -> Float[Array, "B T D"]:
+    width, dtype = self.common.width, self.common.dtype
+    if video.ndim != 3 or video.shape[-1] != self.config.feature_width:
+      raise UserError(
+        f"model.video: expects features [batch, frames, {self.config.feature_width}] and the batch"
+        f" has {list(video.shape)}: set model.video.kind and model.video.feature_width to what the"
+        " prepared media hold"
+      )
+    x = layers.LayerNorm(dtype, name="norm")(video)
+    x = layers.Dropout(self.config.feature_dropout, shared=(1,))(x, train=train)
+    return nn.Dense(width, dtype=dtype, kernel_init=layers.kernel_init, name="projection")(x)
+
+
+class PixelFrames(nn.Module):
+  """A vision transformer on each frame by itself, its patches pooled by attention."""
+
+  common: layers.Common
+  config: VideoConfig
+
+  @nn.compact
+  def __call__(self, video: UInt8[Array, "B T H W 3"], *, train: bool) -> Float[Array, "B T D"]:
+    width, dtype, heads = self.common.width, self.common.dtype, self.config.heads
+    patches, grid = self._patches(video)
+    pixels = patches.astype(dtype) / 127.5 - 1.0
+    x = nn.Dense(width, dtype=dtype, kernel_init=layers.kernel_init, name="patch")(pixels)
+    x += self._position(grid).astype(dtype)
+    x = layers.Dropout(self.common.dropout)(x, train=train)
+    everything = jnp.ones(x.shape[:2], bool)
+    x = layers.transformer(
+      self.common, self.config.frame_layers, heads, x, everything, train=train
+    )
+    pooled = pooling.AttentionPool(heads, dtype, name="pool")(x, everything[:, None])
+    return pooled.reshape(*video.shape[:2], width)
+
+  def _patches(self, video: jax.Array) -> tuple[UInt8[Array, "BT P C"], tuple[int, int]]:
+    """Cuts frames into rows of flattened patches."""
+    size = self.config.patch_size
+    if video.ndim != 5 or video.shape[-1] != 3 or video.shape[2] % size or video.shape[3] % size:
+      raise UserError(
+        "model.video: expects frames [batch, frames, height, width, 3] whose sides are multiples of"
+        f" patch_size {size} and the batch has {list(video.shape)}: change data.image_size,"
+        " model.video.patch_size or model.video.kind"
+      )
+    batch, frames, height, width, _ = video.shape
+    rows, columns = height // size, width // size
+    video = video.reshape(batch * frames, rows, size, columns, size, 3).swapaxes(2, 3)
+    return video.reshape(batch * frames, rows * columns, size * size * 3), (rows, columns)
+
+  def _position(self, grid: tuple[int, int]) -> Float[Array, "P D"]:
+    """Learned positions, made for the grid of `init` and interpolated onto any other."""
+    width = self.common.width
+    known = grid
+    if self.has_variable("params", "position"):
+      known = self.get_variable("params", "position").shape[:2]
+    table = self.param("position", layers.table_init, (*known, width), jnp.float32)
+    if grid != known:
+      table = jax.image.resize(table, (*grid, width), "bilinear")
+    return table.reshape(-1, width)
+
+
+class Temporal(nn.Module):
+  """Transformer over the real frames of a clip, told each frame's index and relative time."""
+
+  common: layers.Common
+  config: VideoConfig
+
+  @nn.compact
+  def __call__(
+    self,
+    x: Float[Array, "B T D"],
+    mask: Bool[Array, "B T"],
+    time: Float[Array, "B T"],
+    *,
+    train: bool,
+  ) -> Float[Array, "B T D"]:
+    width, dtype, config = self.common.width, self.common.dtype, self.config
+    if x.shape[1] > config.max_frames:
+      raise UserError(
+        f"model.video.max_frames: is {config.max_frames} and the batch has {x.shape[1]} frames a"
+        " clip: raise it or lower data.num_frames"
+      )
+    table = nn.Embed(
+      config.max_frames, width, embedding_init=layers.table_init, dtype=dtype, name="index"
+    )
+    # Padding does not count, wherever it stands.
+    x += table(jnp.maximum(jnp.cumsum(mask, axis=1) - 1, 0))
+    waves = time_waves(relative_time(time, mask)).astype(dtype)
+    x += nn.Dense(width, use_bias=False, dtype=dtype, kernel_init=layers.table_init, name="time")(
+      waves
+    )
+    x = layers.Dropout(self.common.dropout)(x, train=train)
+    return layers.transformer(
+      self.common, config.temporal_layers, config.heads, x, mask, train=train
+    )
+
+
+def relative_time(time: Float[Array, "B T"], mask: Bool[Array, "B T"]) -> Float[Array, "B T"]:
+  """Times mapped to 0 (first real frame) .. 1 (last); 0 for padding and for single frames."""
+  first = jnp.min(jnp.where(mask, time, jnp.inf), axis=1, keepdims=True)
+  last = jnp.max(jnp.where(mask, time, -jnp.inf), axis=1, keepdims=True)
+  known = mask & (last > first)
+  return jnp.where(known, (time - first) / jnp.where(last > first, last - first, 1.0), 0.0)
+
+
+def time_waves(time: Float[Array, "B T"], waves: int = 8) -> Float[Array, "B T W"]:
+  """Sines and cosines of relative time, from half a period a clip up to 2**(waves - 2) periods."""
+  angle = time[..., None] * (jnp.pi * 2.0 ** jnp.arange(waves))
+  return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], axis=-1)
+
+
+class VideoEncoder(nn.Module):
+  """Frame encoder, then the temporal transformer. Padding frames give zeros."""
+
+  common: layers.Common
+  config: VideoConfig
+
+  def setup(self) -> None:
+    encoder = FeatureFrames if self.config.kind == "features" else PixelFrames
+    self.frames = encoder(self.common, self.config)
+    self.temporal = Temporal(self.common, self.config)
+
+  def __call__(
+    self,
+    video: Shaped[Array, "B T ..."],
+    mask: Bool[Array, "B T"],
+    time: Float[Array, "B T"],
+    *,
+    train: bool,
+  ) -> Float[Array, "B T D"]:
+    # Padding may hold anything, NaN included.
+    real = mask.reshape(*mask.shape, *(1,) * (video.ndim - 2))
+    x = self.frames(jnp.where(real, video, jnp.zeros((), video.dtype)), train=train)
+    x = self.temporal(x, mask, time, train=train)
+    return jnp.where(mask[..., None], x, jnp.zeros((), x.dtype))
