@@ -29,6 +29,7 @@ def data() -> ConfigDict:
   config.eval_split = "test"
   config.dev_fraction = 0.1  # Share of the train videos, by keyed hash, that select the best step.
   config.tokenizer = "retrieval/tokenizer.model"  # Inside the family's folder.
+  config.captions = 1  # Texts a video brings to a step; above 1 the video is encoded once for all.
   config.num_frames = 8
   config.video_segments = 4
   config.text_length = 32
@@ -38,17 +39,21 @@ def data() -> ConfigDict:
   return config
 
 
-def source(texts: str, split: str, rows: int, *, unit: str = "video", captions: int = 1) -> ConfigDict:
+def source(
+    texts: str, split: str, rows: int, *, unit: str = "video", sentences: int = 0
+) -> ConfigDict:
   """Where `rows` rows of every global batch come from.
 
   Args:
     texts: folder of the texts inside the family, e.g. "retrieval".
     split: split of those texts.
     rows: rows of the global batch.
-    unit: "video" walks over videos and draws a text for each; "text" walks over texts.
-    captions: texts drawn per video; above 1 the video is encoded once for all of them.
+    unit: "video" walks over videos and draws `data.captions` texts for each; "text" over texts.
+    sentences: longest run of timed sentences drawn from a paragraph; 0 takes the whole text.
   """
-  return ConfigDict({"texts": texts, "split": split, "rows": rows, "unit": unit, "captions": captions})
+  return ConfigDict(
+      {"texts": texts, "split": split, "rows": rows, "unit": unit, "sentences": sentences}
+  )
 
 
 def model() -> ConfigDict:
@@ -124,3 +129,24 @@ def train() -> ConfigDict:
 
 def evaluation() -> ConfigDict:
   return ConfigDict({"batch_size": 64, "bootstrap": 1000, "examples": 12})
+
+
+def debug(config: ConfigDict, *, rows: int = 8) -> ConfigDict:
+  """The same run at a size that takes seconds on a laptop: every code path, no meaning."""
+  for source in config.data.sources.values():
+    source.rows = rows
+  config.data.num_frames = 4
+  config.data.video_segments = 2
+  config.data.text_length = 16
+  config.data.image_size = 2 * config.model.video.patch_size
+  config.model.width = config.model.embed_dim = 32
+  config.model.video.frame_layers = config.model.video.temporal_layers = 1
+  config.model.text.layers = config.model.fusion.layers = 1
+  config.optimizer.warmup_steps = 1
+  config.train.steps = 4
+  config.train.log_every = 1
+  config.train.eval_every = config.train.checkpoint_every = 2
+  config.eval.batch_size = 8
+  config.eval.bootstrap = 50
+  config.eval.examples = 2
+  return config

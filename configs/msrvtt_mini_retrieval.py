@@ -1,0 +1,34 @@
+"""Text-video retrieval on MSR-VTT's layout: captions, and timed sentences where there are any.
+
+`configs/msrvtt_mini_retrieval.py` reads features, `...:pixels` frames; `...:debug` is tiny.
+Prepare: `msrvtt_retrieval`, then `timed_captions --family=msrvtt`, into one `--out`.
+"""
+
+from configs import common
+from mla_jax.config_lib import parse_arg
+from ml_collections import ConfigDict
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+  args = parse_arg(arg, pixels=False, debug=False)
+  config = common.base("msrvtt_mini_retrieval", "retrieval")
+  data = config.data
+  data.family = "msrvtt"
+  data.eval_split = "validate"
+  data.sources.captions = common.source("retrieval", "train", 96)
+  data.sources.timed = common.source("timed_captions", "train", 32, sentences=1)
+  data.num_frames = 12
+  data.video_segments = 6
+  data.text_length = 24
+  config.model.num_answers = 0
+  config.loss.segment_pairing = "timed+latent"
+  if args.pixels:
+    config.name += "_pixels"
+    _pixels(config)
+  return common.debug(config) if args.debug else config
+
+
+def _pixels(config: ConfigDict) -> None:
+  config.model.video.kind = "pixels"
+  config.data.num_frames = 8
+  config.data.video_segments = 4

@@ -1,0 +1,245 @@
+"""Batches for training and evaluation: look up, tokenize, decode, crop, stack (tf.data)."""
+
+from collections.abc import Callable, Iterator
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from mla_jax.data import clips
+from mla_jax.data import order
+from mla_jax.data.examples import blank_fields
+from mla_jax.data.examples import example_fields
+from mla_jax.data.examples import Fields
+from mla_jax.data.examples import Shapes
+from mla_jax.data.records import MediaStore
+from mla_jax.data.sources import Source
+from mla_jax.data.sources import Texts
+from mla_jax.data.text import Tokenizer
+
+_PARALLEL_LOOKUPS = 2
+_PREFETCH = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Reader:
+  """What turns indices into examples: the same for training and evaluation.
+
+  Attributes:
+    media: the videos; None for a model without video.
+    tokenizer: of the run.
+    shapes: sizes of a batch.
+    answers: answer -> class; None for tasks without answers.
+  """
+
+  media: MediaStore | None
+  tokenizer: Tokenizer
+  shapes: Shapes
+  answers: dict[str, int] | None
+
+
+def train_batches(
+    reader: Reader,
+    sources: tuple[Source, ...],
+    *,
+    seed: int,
+    steps: range,
+    process: int = 0,
+    processes: int = 1,
+) -> Iterator[Fields]:
+  """Training batches of `steps`: this process's rows of each global batch.
+
+  Everything in the batch of a step is a pure function of (seed, step), whatever the step the
+  range starts at and however many processes share the work.
+  """
+  rows = sum(source.rows for source in sources)
+  local = rows // processes
+
+  def units(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    parts = [
+        order.units_at_step(step, seed=seed, stream=i, rows=source.rows, units=source.units)
+        for i, source in enumerate(sources)
+    ]
+    return step, tf.concat(parts, 0)[process * local : (process + 1) * local]
+
+  def fetch(step: np.ndarray, units: np.ndarray) -> list[Fields]:
+    first = process * local
+    return [
+        _train_row(reader, sources, seed, int(step), first + i, int(unit))
+        for i, unit in enumerate(units)
+    ]
+
+  dataset = tf.data.Dataset.range(steps.start, steps.stop).map(units)
+  return _batches(dataset, fetch, reader, local, train=True)
+
+
+def row_texts(
+    reader: Reader, sources: tuple[Source, ...], seed: int, step: int, rows: int
+) -> list[str]:
+  """Ids of the texts in the first `rows` rows of a step's batch, for error messages."""
+  found = []
+  units = tf.concat(
+      [
+          order.units_at_step(
+              tf.constant(step, tf.int64), seed=seed, stream=i, rows=s.rows, units=s.units
+          )
+          for i, s in enumerate(sources)
+      ],
+      0,
+  ).numpy()
+  for row in range(min(rows, len(units))):
+    source = _source_of(sources, row)
+    drawn = source.draw(int(units[row]), reader.shapes.captions, _row_rng(seed, step, row))
+    items = source.texts.items[drawn]
+    found += [r.item_id for r in source.texts.store.read(source.texts.split, items)]
+  return found
+
+
+def video_batches(reader: Reader, texts: Texts, batch: int) -> Iterator[Fields]:
+  """Every video of `texts` once, in the order of `np.unique(texts.videos)`; padded at the end.
+
+  `example_id` is the position in that order, `mask` False on padding.
+  """
+  videos = np.unique(texts.videos)
+
+  def fetch(places: np.ndarray) -> list[Fields]:
+    return [_eval_video(reader, int(videos[place % len(videos)])) for place in places]
+
+  return _eval_batches(fetch, reader, len(videos), batch)
+
+
+def text_batches(
+    reader: Reader, texts: Texts, batch: int, *, with_video: bool = False
+) -> Iterator[Fields]:
+  """Every text of `texts` once, in order, with its video if asked; padded at the end.
+
+  `example_id` is the position in `texts.items`, `mask` False on padding.
+  """
+  count = len(texts.items)
+
+  def fetch(places: np.ndarray) -> list[Fields]:
+    places = places % count
+    records = texts.store.read(texts.split, texts.items[places])
+    rows = []
+    for place, record in zip(places, records, strict=True):
+      row = example_fields(
+          record, reader.tokenizer, reader.shapes, answers=reader.answers, align=False
+      )
+      if with_video:
+        row |= _eval_video(reader, int(texts.videos[place]))
+      rows.append(row)
+    return rows
+
+  return _eval_batches(fetch, reader, count, batch)
+
+
+def _train_row(
+    reader: Reader, sources: tuple[Source, ...], seed: int, step: int, row: int, unit: int
+) -> Fields:
+  source = _source_of(sources, row)
+  rng = _row_rng(seed, step, row)
+  captions = reader.shapes.captions
+  drawn = source.draw(unit, captions, rng)
+  items = source.texts.items[drawn]
+  texts = [
+      example_fields(
+          record,
+          reader.tokenizer,
+          reader.shapes,
+          answers=reader.answers,
+          align=True,
+          sentences=source.sentences,
+          rng=rng,
+      )
+      | {"mask": np.bool_(True), "example_id": np.int32(item)}
+      for record, item in zip(source.texts.store.read(source.texts.split, items), items, strict=True)
+  ]
+  texts += [blank_fields(texts[0])] * (captions - len(texts))
+  fields = {name: np.stack([text[name] for text in texts]) for name in texts[0]}
+  if captions == 1:
+    fields = {name: value[0] for name, value in fields.items()}
+  video = int(source.texts.videos[drawn[0]])
+  if reader.media is not None:
+    fields |= clips.draws(reader.shapes, rng) | {"raw": _raw(reader.media, video)}
+  return fields | {"video_key": np.int32(video)}
+
+
+def _eval_video(reader: Reader, video: int) -> Fields:
+  assert reader.media is not None
+  raw = _raw(reader.media, video)
+  return clips.centred(reader.shapes) | {"raw": raw, "video_key": np.int32(video)}
+
+
+def _raw(media: MediaStore, video: int) -> np.ndarray:
+  # An object array: numpy's own byte strings lose trailing zero bytes.
+  return np.array(media.read([video])[0], object)
+
+
+def _eval_batches(
+    fetch: Callable[[np.ndarray], list[Fields]], reader: Reader, count: int, batch: int
+) -> Iterator[Fields]:
+  places = np.arange(-(-count // batch) * batch)
+
+  def fetch_marked(step: np.ndarray) -> list[Fields]:
+    chosen = places[int(step) * batch : (int(step) + 1) * batch]
+    return [
+        row | {"mask": np.bool_(place < count), "example_id": np.int32(place)}
+        for row, place in zip(fetch(chosen), chosen, strict=True)
+    ]
+
+  dataset = tf.data.Dataset.range(len(places) // batch).map(lambda step: (step,))
+  return _batches(dataset, fetch_marked, reader, batch, train=False)
+
+
+def _batches(
+    dataset: tf.data.Dataset,
+    fetch: Callable[..., list[Fields]],
+    reader: Reader,
+    batch: int,
+    *,
+    train: bool,
+) -> Iterator[Fields]:
+  """Runs `fetch` in Python per batch and the media work per example in the graph, in parallel."""
+  names, signature = _signature(fetch, dataset)
+
+  def lookup(*arguments: tf.Tensor) -> dict[str, tf.Tensor]:
+    def stacked(*values: np.ndarray) -> list[np.ndarray]:
+      rows = fetch(*values)
+      return [np.stack([row[name] for row in rows]) for name in names]
+
+    columns = tf.numpy_function(stacked, arguments, [spec.dtype for spec in signature])
+    for column, spec in zip(columns, signature, strict=True):
+      column.set_shape((batch, *spec.shape))
+    return dict(zip(names, columns, strict=True))
+
+  dataset = dataset.map(lookup, num_parallel_calls=_PARALLEL_LOOKUPS)
+  dataset = dataset.unbatch().map(
+      lambda example: clips.finish(example, reader.media, reader.shapes, train=train),
+      num_parallel_calls=tf.data.AUTOTUNE,
+  )
+  dataset = dataset.batch(batch, drop_remainder=True).prefetch(_PREFETCH)
+  return dataset.as_numpy_iterator()
+
+
+def _signature(
+    fetch: Callable[..., list[Fields]], dataset: tf.data.Dataset
+) -> tuple[list[str], list[tf.TensorSpec]]:
+  """Names, types and shapes of one row, from the row itself: there is no second list to keep."""
+  row = fetch(*next(iter(dataset.take(1).as_numpy_iterator())))[0]
+  names = sorted(row)
+  return names, [
+      tf.TensorSpec(row[name].shape, tf.string if row[name].dtype == object else row[name].dtype)
+      for name in names
+  ]
+
+
+def _source_of(sources: tuple[Source, ...], row: int) -> Source:
+  for source in sources:
+    if row < source.rows:
+      return source
+    row -= source.rows
+  raise IndexError(row)
+
+
+def _row_rng(seed: int, step: int, row: int) -> np.random.Generator:
+  return np.random.default_rng((seed, step, row))

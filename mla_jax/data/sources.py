@@ -1,0 +1,161 @@
+"""Which texts a run trains on, selects its best step on, and is evaluated on."""
+
+import dataclasses
+import hashlib
+import pathlib
+
+from ml_collections import ConfigDict
+import numpy as np
+
+from mla_jax.data.records import TextStore
+from mla_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Texts:
+  """Some of the texts of one split, by their index in it.
+
+  Attributes:
+    store: the prepared texts.
+    split: which split.
+    items: int64 `[n]`, indices in the split.
+    videos: int64 `[n]`, each item's record in the media (-1 = none).
+    missing: how many texts of the split were left out because their video is not there.
+  """
+
+  store: TextStore
+  split: str
+  items: np.ndarray
+  videos: np.ndarray
+  missing: int = 0
+
+  def only(self, keep: np.ndarray) -> "Texts":
+    return dataclasses.replace(self, items=self.items[keep], videos=self.videos[keep])
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+  """What fills some rows of every training batch.
+
+  Units are videos (with a text drawn for each row) or texts, as `config.sources` says.
+
+  Attributes:
+    name: in the config.
+    texts: what may be drawn.
+    rows: rows of the global batch.
+    starts: int64 `[units + 1]`, unit u owns `members[starts[u]:starts[u + 1]]`.
+    members: positions in `texts.items`, unit by unit.
+    sentences: longest run of timed sentences taken from a paragraph; 0 = all.
+  """
+
+  name: str
+  texts: Texts
+  rows: int
+  starts: np.ndarray
+  members: np.ndarray
+  sentences: int
+
+  @property
+  def units(self) -> int:
+    return len(self.starts) - 1
+
+  def draw(self, unit: int, most: int, rng: np.random.Generator) -> np.ndarray:
+    """Up to `most` different texts of a unit, as positions in `texts.items`."""
+    members = self.members[self.starts[unit] : self.starts[unit + 1]]
+    if len(members) <= most:
+      return rng.permutation(members)
+    return rng.choice(members, most, replace=False)
+
+
+def open_texts(config: ConfigDict, texts: str, split: str, *, with_video: bool) -> Texts:
+  """The texts of a split; those without a video are left out and counted where videos are used.
+
+  Raises:
+    UserError: the split does not exist or holds nothing that can be used.
+  """
+  store = TextStore.open(pathlib.Path(config.dir) / config.family / texts)
+  if split not in store.splits:
+    raise UserError(
+        f"{store.directory}: no split {split!r}; it has {', '.join(sorted(store.splits))}"
+    )
+  videos = store.media_index(split)
+  found = Texts(store, split, np.arange(len(videos)), videos)
+  if with_video:
+    keep = videos >= 0
+    found = dataclasses.replace(found.only(keep), missing=int(np.sum(~keep)))
+  if not len(found.items):
+    raise UserError(
+        f"{store.directory}: split {split!r} has no example with a video; prepare it with --media"
+    )
+  return found
+
+
+def split_off_dev(texts: Texts, fraction: float) -> tuple[Texts, Texts]:
+  """Divides texts into (train, dev) by a keyed hash of the video's id.
+
+  A video is on one side in every run, dataset and task of its family, whatever the seed.
+  """
+  ids = texts.store.video_ids(texts.split)
+  dev = np.array([_share(ids[item]) < fraction for item in texts.items], bool)
+  return texts.only(~dev), texts.only(dev)
+
+
+def open_sources(config: ConfigDict, *, with_video: bool) -> tuple[Source, ...]:
+  """The training sources of `config.data`, without the videos kept for selection."""
+  return tuple(
+      _open_source(config, name, source, with_video=with_video)
+      for name, source in sorted(config.sources.items())
+  )
+
+
+def open_dev(config: ConfigDict, *, with_video: bool) -> Texts | None:
+  """The texts kept out of training to select the best step; None when no share is kept.
+
+  Raises:
+    UserError: no training source reads the evaluated kind of text, or the share holds no video.
+  """
+  if not config.dev_fraction:
+    return None
+  for source in config.sources.values():
+    if source.texts == config.eval_texts:
+      texts = open_texts(config, source.texts, source.split, with_video=with_video)
+      dev = split_off_dev(texts, config.dev_fraction)[1]
+      if len(dev.items):
+        return dev
+      raise UserError(
+          f"data.dev_fraction={config.dev_fraction}: holds no video of split {source.split!r}; "
+          "raise it, or set it to 0 to keep the last step"
+      )
+  raise UserError(
+      f"data.dev_fraction: no training source reads data.eval_texts={config.eval_texts!r}; "
+      "set it to 0 to keep the last step"
+  )
+
+
+def _open_source(config: ConfigDict, name: str, source: ConfigDict, *, with_video: bool) -> Source:
+  where = f"data.sources.{name}"
+  texts = open_texts(config, source.texts, source.split, with_video=with_video)
+  texts = split_off_dev(texts, config.dev_fraction)[0]
+  starts, members = _units(texts, source.unit, where)
+  if source.rows > len(starts) - 1:
+    raise UserError(
+        f"{where}.rows={source.rows}: larger than its {len(starts) - 1} {source.unit}s; lower it"
+    )
+  return Source(name, texts, source.rows, starts, members, source.sentences)
+
+
+def _units(texts: Texts, unit: str, where: str) -> tuple[np.ndarray, np.ndarray]:
+  if unit == "text":
+    return np.arange(len(texts.items) + 1), np.arange(len(texts.items))
+  if unit != "video":
+    raise UserError(f"{where}.unit={unit!r}: use 'video' or 'text'")
+  ids = np.asarray(texts.store.video_ids(texts.split))[texts.items]
+  _, video = np.unique(ids, return_inverse=True)
+  order = np.argsort(video, kind="stable")
+  firsts = np.flatnonzero(np.diff(video[order], prepend=-1))
+  return np.append(firsts, len(order)), order
+
+
+def _share(video_id: str) -> float:
+  digest = hashlib.sha256(f"mla_jax dev {video_id}".encode()).digest()
+  return int.from_bytes(digest[:8], "big") / 2**64

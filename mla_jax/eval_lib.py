@@ -1,0 +1,66 @@
+"""Evaluation of a trained run: restore, evaluate, write."""
+
+import json
+import pathlib
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from mla_jax import run as run_lib
+from mla_jax.data import sources
+from mla_jax.errors import UserError
+from mla_jax.report.build import write_report
+from mla_jax.tasks.base import Evaluation
+from mla_jax.train_step import abstract_state
+
+
+def evaluate(config: ConfigDict, workdir: pathlib.Path, step: str | int = "best") -> dict[str, Any]:
+  """Evaluates a checkpoint on `data.eval_split`; needs the workdir and that split, nothing else.
+
+  Args:
+    config: the run's own (`load_config`), with what differs for this evaluation.
+    workdir: of the run.
+    step: "best", "latest" or a number.
+
+  Returns:
+    The metrics, as written to `WORKDIR/eval/<dataset>_<split>.json`; beside it are a dump of every
+    example (`.jsonl`) and the report.
+
+  Raises:
+    UserError: no such checkpoint or split, or the data does not fit the model.
+  """
+  run = run_lib.open_run(config, workdir)
+  texts = sources.open_texts(
+      config.data, config.data.eval_texts, config.data.eval_split, with_video=config.model.use_video
+  )
+  with run_lib.open_checkpoints(run, read_only=True) as saved:
+    chosen = saved.find(step)
+    state = saved.restore(abstract_state(run), chosen)
+  params = state.eval_params
+  evaluation = run.task.evaluator(run.model, run.mesh, run.reader, texts)(params)
+  name = f"{config.data.family}_{config.data.eval_texts}_{config.data.eval_split}"
+  metrics = evaluation.metrics | {
+      "dataset": f"{config.data.family}_{config.data.eval_texts}",
+      "split": config.data.eval_split,
+      "step": chosen,
+  }
+  _write(workdir / "eval", name, metrics, evaluation)
+  write_report(run, params, texts, evaluation, name)
+  return metrics
+
+
+def _write(
+    directory: pathlib.Path, name: str, metrics: dict[str, Any], evaluation: Evaluation
+) -> None:
+  try:
+    directory.mkdir(parents=True, exist_ok=True)
+    dump = "".join(json.dumps(row) + "\n" for row in evaluation.rows)
+    for path, content in (
+        (directory / f"{name}.jsonl", dump),
+        (directory / f"{name}.json", json.dumps(metrics, indent=2) + "\n"),
+    ):
+      temporary = path.with_name(path.name + ".tmp")
+      temporary.write_text(content, encoding="utf-8")
+      temporary.replace(path)
+  except OSError as error:
+    raise UserError(f"{directory}: cannot be written ({error.strerror}); free space") from error

@@ -1,0 +1,93 @@
+"""Writes `report/`: what a run scored, how it got there, and examples to look at."""
+
+import json
+import pathlib
+from typing import Any
+
+from mla_jax.data.sources import Texts
+from mla_jax.report import examples
+from mla_jax.report import page
+from mla_jax.report import plots
+from mla_jax.run import Run
+from mla_jax.tasks.base import Evaluation
+from mla_jax.tasks.base import numbers
+
+
+def write_report(
+    run: Run, params: Any, texts: Texts, evaluation: Evaluation, name: str
+) -> pathlib.Path:
+  """Writes `WORKDIR/report/<name>.html` and returns its path.
+
+  Args:
+    run: the run.
+    params: the evaluated parameters.
+    texts: the evaluated texts.
+    evaluation: what was found on them.
+    name: `<dataset>_<split>`.
+  """
+  directory = run.workdir / "report"
+  directory.mkdir(parents=True, exist_ok=True)
+  history = read_history(run.workdir / "metrics.jsonl")
+  matrix = (
+      [plots.matrix(evaluation.similarity, f"Similarity, {name}")]
+      if evaluation.similarity is not None
+      else []
+  )
+  sections = [
+      ("Result", _result(evaluation)),
+      ("Training", page.pictures(plots.curves(history))),
+      ("Similarity of texts and videos", page.pictures(matrix)),
+      ("Examples", _examples(run, params, texts, evaluation)),
+      ("Speed", page.numbers_table(_speed(history))),
+      ("Config", f"<pre>{run.config.to_json_best_effort(indent=2)}</pre>"),
+  ]
+  path = directory / f"{name}.html"
+  temporary = path.with_suffix(".tmp")
+  temporary.write_text(page.page(f"{run.config.name}: {name}", sections), encoding="utf-8")
+  temporary.replace(path)
+  return path
+
+
+def read_history(path: pathlib.Path) -> list[dict[str, Any]]:
+  """The lines of `metrics.jsonl`; none when a workdir was only evaluated."""
+  if not path.exists():
+    return []
+  return [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+
+
+def _result(evaluation: Evaluation) -> str:
+  return page.numbers_table(numbers(evaluation.metrics))
+
+
+def _speed(history: list[dict[str, Any]]) -> dict[str, Any]:
+  """The last line that measured a step's time."""
+  for line in reversed(history):
+    if "step_time" in line:
+      names = ("step_time", "examples_per_second", "input_wait_share", "host_memory_gb", "device_memory_gb")
+      return {name: line[name] for name in names if name in line}
+  return {}
+
+
+def _examples(run: Run, params: Any, texts: Texts, evaluation: Evaluation) -> str:
+  if run.reader.media is None:
+    return ""
+  rows = examples.choose(evaluation.rows, run.config.eval.examples)
+  if not rows:
+    return ""
+  places = [row["place"] for row in rows]
+  own = examples.pairs(run, params, texts, places, places)
+  firsts = [row.get("first_place", row["place"]) for row in rows]
+  found = examples.pairs(run, params, texts, places, firsts)
+  parts = []
+  for row, pair, other in zip(rows, own, found, strict=True):
+    strips = [("its video; similarity of video segments and phrases", pair)]
+    if not row["correct"] and "first" in row:
+      strips.append((f"found first instead: {row['first']}", other))
+    parts.append(page.example(_heading(row), row["correct"], strips))
+  return "".join(parts)
+
+
+def _heading(row: dict[str, Any]) -> str:
+  if "predicted" in row:
+    return f"{row['text']} - answer: {row['answer']}, said: {row['predicted']} ({row['video']})"
+  return f"{row['text']} - rank {row['rank']:g} ({row['video']})"

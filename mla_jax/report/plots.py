@@ -1,0 +1,80 @@
+"""The pictures of a report, each a PNG in a data URI."""
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+
+
+def curves(history: list[dict[str, Any]]) -> list[str]:
+  """One picture a group of numbers of `metrics.jsonl`: losses, evaluation, rates, speed."""
+  groups = {
+      "Losses": [name for name in _names(history) if name.startswith("loss")],
+      "Learning rate": ["learning_rate"],
+      "Norms": [name for name in _names(history) if name.endswith("_norm")],
+      "Development split": [
+          name for name in _names(history) if "recall_at" in name or name.endswith("dev/accuracy")
+      ],
+      "Seconds a step": ["step_time"],
+      "Input wait share": ["input_wait_share"],
+  }
+  pictures = []
+  for title, names in groups.items():
+    lines = {name: _line(history, name) for name in names if "interval" not in name}
+    lines = {name: line for name, line in lines.items() if len(line[0])}
+    if lines:
+      pictures.append(_plot(title, lines))
+  return pictures
+
+
+def matrix(similarity: np.ndarray, title: str) -> str:
+  """A picture of scores `[Q, V]`: a bright diagonal is what training is for."""
+  figure, axes = _figure(5.2, 4.6)
+  image = axes.imshow(similarity, cmap="viridis", interpolation="nearest", aspect="auto")
+  figure.colorbar(image)
+  axes.set(title=title, xlabel="video", ylabel="its first text")
+  return _uri(figure)
+
+
+def jpeg(frame: np.ndarray) -> str:
+  """A frame `[H, W, 3]` uint8 as a data URI."""
+  from PIL import Image
+
+  buffer = io.BytesIO()
+  Image.fromarray(frame).save(buffer, "JPEG", quality=85)
+  return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _names(history: list[dict[str, Any]]) -> list[str]:
+  return sorted({name for line in history for name in line})
+
+
+def _line(history: list[dict[str, Any]], name: str) -> tuple[list[int], list[float]]:
+  points = [(line["step"], line[name]) for line in history if name in line]
+  return [step for step, _ in points], [value for _, value in points]
+
+
+def _plot(title: str, lines: dict[str, tuple[list[int], list[float]]]) -> str:
+  figure, axes = _figure(5.2, 3.2)
+  for name, (steps, values) in lines.items():
+    axes.plot(steps, values, label=name, marker="." if len(steps) < 30 else "")
+  axes.set(title=title, xlabel="step")
+  axes.grid(alpha=0.3)
+  axes.legend(fontsize=7)
+  return _uri(figure)
+
+
+def _figure(width: float, height: float) -> tuple[Any, Any]:
+  from matplotlib.backends.backend_agg import FigureCanvasAgg
+  from matplotlib.figure import Figure
+
+  figure = Figure(figsize=(width, height), layout="constrained")
+  FigureCanvasAgg(figure)
+  return figure, figure.subplots()
+
+
+def _uri(figure: Any) -> str:
+  buffer = io.BytesIO()
+  figure.savefig(buffer, format="png", dpi=110)
+  return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

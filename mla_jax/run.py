@@ -1,0 +1,176 @@
+"""What a training run and its evaluation share: the workdir's files, the reader, the model."""
+
+import dataclasses
+import json
+import pathlib
+import shutil
+
+import jax
+from ml_collections import ConfigDict
+
+from mla_jax import checkpoints
+from mla_jax import config_lib
+from mla_jax import sharding
+from mla_jax.data import answers as answers_lib
+from mla_jax.data.examples import Shapes
+from mla_jax.data.pipeline import Reader
+from mla_jax.data.records import MediaStore
+from mla_jax.data.text import Tokenizer
+from mla_jax.errors import UserError
+from mla_jax.models.mla import build_model
+from mla_jax.models.mla import MLA
+from mla_jax.tasks.base import Task
+from mla_jax.tasks.registry import make_task
+
+BEST_METRIC = "dev_score"  # Evaluation.main on the texts kept for selection.
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """A config made real: everything but the data split and the parameters."""
+
+  config: ConfigDict
+  workdir: pathlib.Path
+  mesh: jax.sharding.Mesh
+  model: MLA
+  task: Task
+  reader: Reader
+
+
+def open_run(config: ConfigDict, workdir: pathlib.Path) -> Run:
+  """Opens the media and the workdir's tokenizer and answers; builds model, task and mesh.
+
+  Raises:
+    UserError: the prepared data does not fit the config (kind or width of the media, vocabulary).
+  """
+  task = make_task(config)
+  tokenizer = Tokenizer.load(workdir / "tokenizer.model")
+  if tokenizer.vocab_size > config.model.text.vocab_size:
+    raise UserError(
+        f"{workdir}/tokenizer.model: has {tokenizer.vocab_size} pieces, the model embeds "
+        f"{config.model.text.vocab_size}; set --config.model.text.vocab_size"
+    )
+  reader = Reader(
+      media=_open_media(config) if config.model.use_video else None,
+      tokenizer=tokenizer,
+      shapes=_shapes(config.data),
+      answers=_answers(workdir, config) if task.needs_answers else None,
+  )
+  return Run(
+      config=config,
+      workdir=workdir,
+      mesh=sharding.make_mesh(config.mesh),
+      model=build_model(
+          config.model,
+          init_temperature=config.loss.init_temperature,
+          init_bias=config.loss.init_bias,
+      ),
+      task=task,
+      reader=reader,
+  )
+
+
+def open_checkpoints(run: Run, *, read_only: bool = False) -> checkpoints.Checkpointer:
+  """The run's checkpoints; with a share of the texts kept for selection the best is kept too."""
+  return checkpoints.Checkpointer(
+      run.workdir / "checkpoints",
+      keep_last=run.config.train.keep_last,
+      metric=BEST_METRIC if run.config.data.dev_fraction else None,
+      read_only=read_only,
+  )
+
+
+def start_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
+  """Gives a new workdir all that an evaluation needs; a used one must hold the same run.
+
+  Raises:
+    UserError: the workdir holds a run of another config, or the prepared data is not there.
+  """
+  saved = workdir / "config.json"
+  if saved.exists():
+    different = config_lib.diff_configs(config_lib.read_config(saved), config)
+    if different:
+      raise UserError(
+          f"{workdir}: holds a run of another config ({'; '.join(different[:3])}); "
+          "use another --workdir or the same config"
+      )
+    return
+  family = family_dir(config)
+  _copy(family / config.data.tokenizer, workdir / "tokenizer.model")
+  for source in config.data.sources.values():
+    found = family / source.texts / "answers.json"
+    if found.exists():
+      _copy(found, workdir / "answers.json")
+  # Last: a workdir with a config is complete.
+  config_lib.save_config(config, saved)
+
+
+def family_dir(config: ConfigDict) -> pathlib.Path:
+  """Where the prepared datasets of `config.data` are.
+
+  Raises:
+    UserError: `data.dir` is not set, or holds no such family.
+  """
+  if not config.data.dir:
+    raise UserError("data.dir: not set; pass --config.data.dir=DIR, the --out of mla_jax.prepare")
+  family = pathlib.Path(config.data.dir) / config.data.family
+  if not family.is_dir():
+    raise UserError(f"{family}: not there; prepare it: python -m mla_jax.prepare --help")
+  return family
+
+
+def fingerprint(config: ConfigDict) -> dict[str, str]:
+  """Content hash of every prepared dataset the run reads, by its folder."""
+  family = family_dir(config)
+  folders = {source.texts for source in config.data.sources.values()}
+  if config.model.use_video:
+    folders.add("media")
+  return {
+      name: json.loads((family / name / "manifest.json").read_text())["fingerprint"]
+      for name in sorted(folders)
+  }
+
+
+def _open_media(config: ConfigDict) -> MediaStore:
+  directory = family_dir(config) / "media"
+  media = MediaStore.open(directory)
+  kind = {"features": "features", "pixels": "jpeg"}.get(config.model.video.kind)
+  if kind is None:
+    raise UserError(f"model.video.kind={config.model.video.kind!r}: use 'features' or 'pixels'")
+  if media.kind != kind:
+    raise UserError(
+        f"{directory}: holds {media.kind}, model.video.kind={config.model.video.kind!r} needs "
+        f"{kind}; prepare such media, or change the config"
+    )
+  if kind == "features" and media.feature_width != config.model.video.feature_width:
+    raise UserError(
+        f"{directory}: features are {media.feature_width} wide, the model reads "
+        f"{config.model.video.feature_width}; set --config.model.video.feature_width"
+    )
+  return media
+
+
+def _shapes(data: ConfigDict) -> Shapes:
+  return Shapes(
+      frames=data.num_frames,
+      video_segments=data.video_segments,
+      text_length=data.text_length,
+      text_segments=data.text_segments,
+      captions=data.captions,
+      image_size=data.image_size,
+      crop_scale=data.crop_scale,
+  )
+
+
+def _answers(workdir: pathlib.Path, config: ConfigDict) -> dict[str, int]:
+  path = workdir / "answers.json"
+  if not path.exists():
+    raise UserError(f"{path}: not there; no training source of this config has answers")
+  ranked = answers_lib.read_answers(path)
+  return {answer: number for number, (answer, _) in enumerate(ranked[: config.model.num_answers])}
+
+
+def _copy(source: pathlib.Path, target: pathlib.Path) -> None:
+  if not source.exists():
+    raise UserError(f"{source}: not there; prepare the dataset that makes it (see data.tokenizer)")
+  shutil.copyfile(source, target)

@@ -1,0 +1,121 @@
+"""Multi-level alignment of a batch: the global and the segment loss, weighted (DESIGN section 1)."""
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from mla_jax.errors import UserError
+from mla_jax.losses import contrastive
+from mla_jax.losses import segment
+from mla_jax.losses.types import LossOutput
+from mla_jax.losses.types import Side
+from mla_jax.models.mla import Encoded
+from mla_jax.models.mla import Scales
+from mla_jax.tasks.base import Batch
+from mla_jax.tasks.base import Metrics
+
+_GLOBAL = {"softmax": contrastive.softmax_alignment, "sigmoid": contrastive.sigmoid_alignment}
+
+
+def align(
+    config: ConfigDict, video: Encoded, text: Encoded, scales: Scales, batch: Batch
+) -> tuple[jax.Array, Metrics]:
+  """`global_weight * global + segment_weight * segment`, and both apart as metrics.
+
+  Args:
+    config: `config.loss`.
+    video: B encoded videos.
+    text: B * C encoded texts; text j belongs to video j // C.
+    scales: temperatures.
+    batch: `video_key [B]`, `mask [B]` or `[B, C]`, `overlap [B, N, M]` or `[B, C, N, M]`.
+  """
+  captions = text.global_embedding.shape[0] // video.global_embedding.shape[0]
+  text_mask = batch["mask"].reshape(-1)
+  video_mask = text_mask.reshape(-1, captions).any(axis=1)
+  key = batch["video_key"]
+  text_key = jnp.repeat(key, captions)
+  total = jnp.float32(0.0)
+  metrics: Metrics = {}
+  if config.global_weight:
+    output = _global(
+        config,
+        Side(video.global_embedding, video_mask, key),
+        Side(text.global_embedding, text_mask, text_key),
+        scales,
+    )
+    total += config.global_weight * output.loss
+    metrics |= _named("global", output)
+  if config.segment_weight:
+    video_side = Side(video.segment_embedding, video.segment_mask & video_mask[:, None], key)
+    text_side = Side(text.segment_embedding, text.segment_mask & text_mask[:, None], text_key)
+    for name, output in _segment(config, video_side, text_side, scales, batch["overlap"]).items():
+      total += config.segment_weight * output.loss
+      metrics |= _named(f"segment_{name}", output)
+  return total, metrics
+
+
+def _global(config: ConfigDict, video: Side, text: Side, scales: Scales) -> LossOutput:
+  if config.global_kind not in _GLOBAL:
+    raise UserError(f"loss.global_kind={config.global_kind!r}: use one of {sorted(_GLOBAL)}")
+  return _GLOBAL[config.global_kind](
+      video,
+      text,
+      log_scale=scales.global_log_scale,
+      bias=scales.global_bias,
+      duplicates=config.duplicates,
+  )
+
+
+def _segment(
+    config: ConfigDict, video: Side, text: Side, scales: Scales, overlap: jax.Array
+) -> dict[str, LossOutput]:
+  """The pairings asked for; with both, texts that have times are left to `timed` alone."""
+  pairings = config.segment_pairing.split("+")
+  if not pairings or set(pairings) - {"timed", "latent"}:
+    raise UserError(
+        f"loss.segment_pairing={config.segment_pairing!r}: use 'timed', 'latent' or 'timed+latent'"
+    )
+  overlap = overlap.reshape(-1, *overlap.shape[-2:])  # [B * C, N, M]
+  outputs = {}
+  if "timed" in pairings:
+    outputs["timed"] = segment.timed_alignment(
+        video,
+        _side_by_side(text, video.mask.shape[0]),
+        overlap=_overlap_side_by_side(overlap, video.mask.shape[0]),
+        log_scale=scales.segment_log_scale,
+        upper=config.overlap_upper,
+        lower=config.overlap_lower,
+    )
+  if "latent" in pairings:
+    if "timed" in pairings:
+      timed = (overlap >= 0).any(axis=(1, 2))
+      text = text.replace(mask=text.mask & ~timed[:, None])
+    outputs["latent"] = segment.latent_alignment(
+        video,
+        text,
+        variant=config.segment_variant,
+        temperature=config.segment_temperature,
+        log_scale=scales.segment_log_scale,
+        duplicates=config.duplicates,
+    )
+  return outputs
+
+
+def _side_by_side(text: Side, videos: int) -> Side:
+  """The segments of a video's C texts as one row: `[B * C, M, E]` to `[B, C * M, E]`."""
+  return Side(
+      text.embedding.reshape(videos, -1, text.embedding.shape[-1]),
+      text.mask.reshape(videos, -1),
+      text.key.reshape(videos, -1)[:, 0],
+  )
+
+
+def _overlap_side_by_side(overlap: jax.Array, videos: int) -> jax.Array:
+  """`[B * C, N, M]` to `[B, N, C * M]`."""
+  _, n, m = overlap.shape
+  return overlap.reshape(videos, -1, n, m).transpose(0, 2, 1, 3).reshape(videos, n, -1)
+
+
+def _named(name: str, output: LossOutput) -> Metrics:
+  metrics: Metrics = {f"loss/{name}": (output.loss, jnp.float32(1.0))}
+  return metrics | {f"{name}/{key}": value for key, value in output.metrics.items()}

@@ -1,0 +1,63 @@
+"""What the train loop and the evaluation know of a task."""
+
+from collections.abc import Callable
+import dataclasses
+from typing import Any, Protocol, TypeAlias
+
+import jax
+import numpy as np
+
+from mla_jax.data.pipeline import Reader
+from mla_jax.data.sources import Texts
+from mla_jax.models.mla import MLA
+
+Batch: TypeAlias = dict[str, jax.Array]
+Metrics: TypeAlias = dict[str, tuple[jax.Array, jax.Array]]
+Params: TypeAlias = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+  """What an evaluation found.
+
+  Attributes:
+    metrics: JSON-able, in percent where a share; the task's own layout.
+    main: the number that selects the best checkpoint, higher is better.
+    rows: one JSON-able dict an example, for the dump and the report.
+    similarity: `[Q, V]` scores of the first texts and videos, for the report; None without.
+  """
+
+  metrics: dict[str, Any]
+  main: float
+  rows: list[dict[str, Any]]
+  similarity: np.ndarray | None = None
+
+
+Evaluate: TypeAlias = Callable[[Params], Evaluation]
+
+
+class Task(Protocol):
+  """A task: its loss in the train step, and its evaluation. It holds no state."""
+
+  needs_answers: bool
+
+  def loss(
+      self, model: MLA, params: Params, batch: Batch, rng: jax.Array
+  ) -> tuple[jax.Array, Metrics]:
+    """The training loss of a global batch and what to log of it as (sum, weight) pairs."""
+
+  def evaluator(
+      self, model: MLA, mesh: jax.sharding.Mesh, reader: Reader, texts: Texts
+  ) -> Evaluate:
+    """A function of the parameters that evaluates `texts`; compiled once for all its calls."""
+
+
+def numbers(metrics: dict[str, Any], prefix: str = "") -> dict[str, float]:
+  """The plain numbers of an evaluation under "a/b/c" names, for the logs."""
+  flat: dict[str, float] = {}
+  for name, value in metrics.items():
+    if isinstance(value, dict):
+      flat |= numbers(value, f"{prefix}{name}/")
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+      flat[f"{prefix}{name}"] = float(value)
+  return flat

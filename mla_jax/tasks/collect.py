@@ -1,0 +1,45 @@
+"""Runs a function over evaluation batches and puts the results of real examples in order."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from mla_jax import sharding
+from mla_jax.data.examples import Fields
+from mla_jax.evals import audit
+
+
+def collect(
+    function: Callable[[Any, dict[str, jax.Array]], Any],
+    params: Any,
+    batches: Iterator[Fields],
+    mesh: jax.sharding.Mesh,
+    count: int,
+) -> Any:
+  """Applies `function(params, batch)` to every batch; the outputs' rows in order of `example_id`.
+
+  Args:
+    function: jitted; every output leaf has the batch as its first axis.
+    params: its first argument.
+    batches: with `mask` (False on padding) and `example_id` in [0, count).
+    mesh: the batch is sharded over it.
+    count: how many examples there are.
+
+  Returns:
+    The outputs, host arrays `[count, ...]`.
+
+  Raises:
+    UserError: the examples seen are not exactly the `count` of the split.
+  """
+  ids, outputs = [], []
+  for batch in batches:
+    real = batch["mask"]
+    output = jax.device_get(function(params, sharding.to_global(batch, mesh)))
+    ids.append(batch["example_id"][real])
+    outputs.append(jax.tree.map(lambda leaf: leaf[real], output))
+  seen = np.concatenate(ids) if ids else np.zeros(0, np.int32)
+  audit.check_ids(seen, count)
+  order = np.argsort(seen)
+  return jax.tree.map(lambda *leaves: np.concatenate(leaves)[order], *outputs)

@@ -1,0 +1,178 @@
+"""Open-ended video question answering as classification over the train answers."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+import numpy as np
+import optax
+
+from mla_jax.data import pipeline
+from mla_jax.data.pipeline import Reader
+from mla_jax.data.sources import Texts
+from mla_jax.evals import qa
+from mla_jax.models.mla import Encoded
+from mla_jax.models.mla import MLA
+from mla_jax.tasks.alignment import align
+from mla_jax.tasks.base import Batch
+from mla_jax.tasks.base import Evaluate
+from mla_jax.tasks.base import Evaluation
+from mla_jax.tasks.base import Metrics
+from mla_jax.tasks.base import Params
+from mla_jax.tasks.collect import collect
+from mla_jax.tasks.encode import encode_text
+from mla_jax.tasks.encode import encode_video
+from mla_jax.tasks.encode import for_each_text
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenEndedQA:
+  """Answers a question about a video; its alignment text is the question with its answer.
+
+  That text is read by the loss alone: batches of an evaluation do not hold it.
+  """
+
+  config: ConfigDict
+  needs_answers = True
+
+  def loss(
+      self, model: MLA, params: Params, batch: Batch, rng: jax.Array
+  ) -> tuple[jax.Array, Metrics]:
+    def forward(module: MLA) -> tuple[jax.Array, Metrics]:
+      video = self._video(module, batch, train=True)
+      question, aligned = self._texts(module, batch)
+      logits = self._logits(module, question, video, train=True)
+      loss, metrics = answer_loss(
+          logits, batch["answer"].reshape(-1), self.config.loss.label_smoothing
+      )
+      total = self.config.loss.task_weight * loss
+      if aligned is not None and video is not None:
+        alignment, parts = align(self.config.loss, video, aligned, module.scales(), batch)
+        total, metrics = total + alignment, metrics | parts
+      return total, metrics
+
+    return model.apply({"params": params}, method=forward, rngs={"dropout": rng})
+
+  def evaluator(
+      self, model: MLA, mesh: jax.sharding.Mesh, reader: Reader, texts: Texts
+  ) -> Evaluate:
+    data, use_video = self.config.data, self.config.model.use_video
+    classes = _by_class(reader.answers, self.config.model.num_answers)
+
+    @jax.jit
+    def answer(params: Params, batch: Batch) -> tuple[jax.Array, jax.Array]:
+      def forward(module: MLA) -> jax.Array:
+        video = self._video(module, batch, train=False)
+        question = encode_text(module, batch, segments=data.text_segments, train=False)
+        return self._logits(module, question, video, train=False)
+
+      logits = model.apply({"params": params}, method=forward)
+      # Classes beyond the train answers have no name and cannot be given.
+      logits = jnp.where(jnp.arange(logits.shape[-1]) < len(classes), logits, -jnp.inf)
+      return logits.argmax(-1), jax.nn.softmax(logits).max(-1)
+
+    def evaluate(params: Params) -> Evaluation:
+      batches = pipeline.text_batches(
+          reader, texts, self.config.eval.batch_size, with_video=use_video
+      )
+      chosen, probability = collect(answer, params, batches, mesh, len(texts.items))
+      return _evaluation(self.config, texts, [classes[i] for i in chosen], probability, classes)
+
+    return evaluate
+
+  def _video(self, module: MLA, batch: Batch, *, train: bool) -> Encoded | None:
+    if not self.config.model.use_video:
+      return None
+    return encode_video(module, batch, segments=self.config.data.video_segments, train=train)
+
+  def _texts(self, module: MLA, batch: Batch) -> tuple[Encoded, Encoded | None]:
+    """The questions and, where they are aligned, the questions with answers, in one pass."""
+    segments = self.config.data.text_segments
+    if not (self.config.loss.global_weight or self.config.loss.segment_weight):
+      return encode_text(module, batch, segments=segments, train=True), None
+    length = batch["text"].shape[-1]
+    both = {
+        name: jnp.concatenate(
+            [batch[name].reshape(-1, length), batch[f"align_{name}"].reshape(-1, length)]
+        )
+        for name in ("text", "text_mask", "text_segment")
+    }
+    encoded = encode_text(module, both, segments=segments, train=True)
+    half = encoded.mask.shape[0] // 2
+    return (
+        jax.tree.map(lambda leaf: leaf[:half], encoded),
+        jax.tree.map(lambda leaf: leaf[half:], encoded),
+    )
+
+  def _logits(
+      self, module: MLA, question: Encoded, video: Encoded | None, *, train: bool
+  ) -> jax.Array:
+    if video is not None:
+      video = for_each_text(video, question.mask.shape[0])
+    return module.answer_logits(question, video, train=train)
+
+
+def answer_loss(
+    logits: jax.Array, answer: jax.Array, label_smoothing: float
+) -> tuple[jax.Array, Metrics]:
+  """Cross-entropy over the rows whose answer is in the vocabulary.
+
+  Args:
+    logits: `[B, K]`.
+    answer: `[B]` int32, -1 = outside the vocabulary, or not a question: no part of the loss.
+    label_smoothing: in [0, 1).
+
+  Returns:
+    The mean loss (0 without a row that counts), and it with the accuracy as metrics.
+  """
+  weight = (answer >= 0).astype(jnp.float32)
+  targets = jax.nn.one_hot(answer, logits.shape[-1])
+  targets = optax.smooth_labels(targets, label_smoothing)
+  losses = optax.softmax_cross_entropy(logits.astype(jnp.float32), targets)
+  count = weight.sum()
+  loss = (losses * weight).sum() / jnp.maximum(count, 1.0)
+  correct = (logits.argmax(-1) == answer).astype(jnp.float32)
+  return loss, {
+      "loss/answer": (loss, jnp.float32(1.0)),
+      "answer/accuracy": ((correct * weight).sum(), count),
+  }
+
+
+def _by_class(answers: dict[str, int] | None, most: int) -> list[str]:
+  assert answers is not None
+  return sorted(answers, key=answers.__getitem__)[:most]
+
+
+def _evaluation(
+    config: ConfigDict,
+    texts: Texts,
+    predicted: list[str],
+    probability: np.ndarray,
+    vocabulary: list[str],
+) -> Evaluation:
+  records = texts.store.read(texts.split, texts.items)
+  metrics: dict[str, Any] = qa.accuracy(
+      predicted,
+      [record.answer for record in records],
+      [record.question_type for record in records],
+      vocabulary,
+      clusters=np.array([record.video_id for record in records]),
+      resamples=config.eval.bootstrap,
+  ) | {"questions": len(records), "questions_without_video": texts.missing}
+  rows = [
+      {
+          "place": place,
+          "id": record.item_id,
+          "video": record.video_id,
+          "text": record.text,
+          "type": record.question_type,
+          "answer": record.answer,
+          "predicted": guess,
+          "probability": float(probability[place]),
+          "correct": guess == record.answer,
+      }
+      for place, (record, guess) in enumerate(zip(records, predicted, strict=True))
+  ]
+  return Evaluation(metrics=metrics, main=float(metrics["accuracy"]), rows=rows)

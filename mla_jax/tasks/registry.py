@@ -1,0 +1,26 @@
+"""The tasks by the name a config gives."""
+
+import difflib
+
+from ml_collections import ConfigDict
+
+from mla_jax.errors import UserError
+from mla_jax.tasks.base import Task
+from mla_jax.tasks.open_ended_qa import OpenEndedQA
+from mla_jax.tasks.retrieval import Retrieval
+
+TASKS = {"retrieval": Retrieval, "open_ended_qa": OpenEndedQA}
+
+
+def make_task(config: ConfigDict) -> Task:
+  """The task `config.task` names.
+
+  Raises:
+    UserError: there is none of that name, or it cannot be done without video.
+  """
+  if config.task not in TASKS:
+    near = difflib.get_close_matches(config.task, TASKS, 1)
+    raise UserError(f"config.task={config.task!r}: use {near[0] if near else sorted(TASKS)}")
+  if config.task == "retrieval" and not config.model.use_video:
+    raise UserError("model.use_video=False: retrieval needs the video; only QA has a text-only twin")
+  return TASKS[config.task](config)

@@ -1,0 +1,128 @@
+"""Text-video retrieval: the alignment losses are the task's own, the global embeddings the index."""
+
+import dataclasses
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+import numpy as np
+
+from mla_jax.data import pipeline
+from mla_jax.data.pipeline import Reader
+from mla_jax.data.sources import Texts
+from mla_jax.evals import retrieval
+from mla_jax.models.mla import MLA
+from mla_jax.tasks.alignment import align
+from mla_jax.tasks.base import Batch
+from mla_jax.tasks.base import Evaluate
+from mla_jax.tasks.base import Evaluation
+from mla_jax.tasks.base import Metrics
+from mla_jax.tasks.base import Params
+from mla_jax.tasks.collect import collect
+from mla_jax.tasks.encode import encode_text
+from mla_jax.tasks.encode import encode_video
+
+_SHOWN = 200  # Rows and columns of the similarity matrix kept for the report.
+
+
+@dataclasses.dataclass(frozen=True)
+class Retrieval:
+  """Trains both encoders to align; finds videos by text and texts by video."""
+
+  config: ConfigDict
+  needs_answers = False
+
+  def loss(
+      self, model: MLA, params: Params, batch: Batch, rng: jax.Array
+  ) -> tuple[jax.Array, Metrics]:
+    data = self.config.data
+
+    def forward(module: MLA) -> tuple[jax.Array, Metrics]:
+      video = encode_video(module, batch, segments=data.video_segments, train=True)
+      text = encode_text(module, batch, segments=data.text_segments, train=True)
+      return align(self.config.loss, video, text, module.scales(), batch)
+
+    return model.apply({"params": params}, method=forward, rngs={"dropout": rng})
+
+  def evaluator(
+      self, model: MLA, mesh: jax.sharding.Mesh, reader: Reader, texts: Texts
+  ) -> Evaluate:
+    data, size = self.config.data, self.config.eval.batch_size
+
+    @jax.jit
+    def embed_video(params: Params, batch: Batch) -> jax.Array:
+      def forward(module: MLA) -> jax.Array:
+        video = encode_video(module, batch, segments=data.video_segments, train=False)
+        return video.global_embedding
+
+      return model.apply({"params": params}, method=forward)
+
+    @jax.jit
+    def embed_text(params: Params, batch: Batch) -> jax.Array:
+      def forward(module: MLA) -> jax.Array:
+        text = encode_text(module, batch, segments=data.text_segments, train=False)
+        return text.global_embedding
+
+      return model.apply({"params": params}, method=forward)
+
+    def evaluate(params: Params) -> Evaluation:
+      ids, owner = np.unique(texts.videos, return_inverse=True)
+      videos = pipeline.video_batches(reader, texts, size)
+      queries = pipeline.text_batches(reader, texts, size)
+      video = collect(embed_video, params, videos, mesh, len(ids))
+      text = collect(embed_text, params, queries, mesh, len(texts.items))
+      return _evaluation(self.config, texts, text, video, owner)
+
+    return evaluate
+
+
+def _evaluation(
+    config: ConfigDict, texts: Texts, text: np.ndarray, video: np.ndarray, owner: np.ndarray
+) -> Evaluation:
+  to_video = retrieval.text_to_video(text, video, owner)
+  to_text = retrieval.video_to_text(text, video, owner)
+  samples = config.eval.bootstrap
+  metrics: dict[str, Any] = {
+      "text_to_video": retrieval.summarise(to_video, resamples=samples),
+      "video_to_text": retrieval.summarise(to_text, resamples=samples),
+      "texts": len(texts.items),
+      "videos": len(video),
+      "texts_without_video": texts.missing,
+  }
+  recalls = [metrics["text_to_video"][f"recall_at_{k}"] for k in (1, 5, 10)]
+  return Evaluation(
+      metrics=metrics,
+      main=float(np.mean(recalls)),
+      rows=_rows(texts, text, video, owner, to_video.rank),
+      similarity=_similarity(text, video, owner),
+  )
+
+
+def _rows(
+    texts: Texts, text: np.ndarray, video: np.ndarray, owner: np.ndarray, rank: np.ndarray
+) -> list[dict[str, Any]]:
+  """One row a text: its rank and the video it found first."""
+  first = np.concatenate([np.argmax(part @ video.T, axis=1) for part in np.array_split(text, max(1, len(text) // 256))])
+  ids = np.asarray(texts.store.video_ids(texts.split))[texts.items]
+  id_of = dict(zip(owner.tolist(), ids.tolist(), strict=True))
+  records = texts.store.read(texts.split, texts.items)
+  return [
+      {
+          "place": place,
+          "id": record.item_id,
+          "video": record.video_id,
+          "text": record.text,
+          "rank": float(rank[place]),
+          "first": id_of[int(first[place])],
+          "first_place": int(np.flatnonzero(owner == first[place])[0]),
+          "correct": bool(rank[place] == 1),
+      }
+      for place, record in enumerate(records)
+  ]
+
+
+def _similarity(text: np.ndarray, video: np.ndarray, owner: np.ndarray) -> np.ndarray:
+  """Scores of the first text of each of the first videos with those videos."""
+  shown = np.arange(min(_SHOWN, len(video)))
+  firsts = [int(np.flatnonzero(owner == number)[0]) for number in shown]
+  return text[firsts] @ video[shown].T

@@ -1,0 +1,97 @@
+"""Training: the loop on one screen, in fixed order: evaluate, save, fetch, step, log."""
+
+import logging
+import pathlib
+
+from ml_collections import ConfigDict
+
+from mla_jax import checkpoints
+from mla_jax import run as run_lib
+from mla_jax import signals
+from mla_jax import timing
+from mla_jax.data import sources
+from mla_jax.metrics import MetricAccumulator
+from mla_jax.metrics import MetricWriter
+from mla_jax.tasks.base import Evaluate
+from mla_jax.tasks.base import numbers
+from mla_jax.train_state import TrainState
+from mla_jax.train_step import make_training
+from mla_jax.train_step import Training
+
+
+def train(config: ConfigDict, workdir: pathlib.Path) -> bool:
+  """Trains from the newest checkpoint of the workdir, or from the start, to `train.steps`.
+
+  Killed at any moment and started again it continues as if nothing had happened: the batch of a
+  step is a pure function of (seed, step), and all else is in the checkpoint.
+
+  Returns:
+    Whether it reached the last step; False after a SIGTERM or Ctrl-C, with all saved.
+
+  Raises:
+    UserError: bad input of any kind, a non-finite loss, or another run in the workdir.
+  """
+  checkpoints.check_writable(workdir)
+  run_lib.start_workdir(config, workdir)
+  run = run_lib.open_run(config, workdir)
+  with_video = config.model.use_video
+  training = make_training(run, sources.open_sources(config.data, with_video=with_video))
+  checkpoints.check_writable(workdir, 2 * checkpoints.state_bytes(training.abstract))
+  dev = sources.open_dev(config.data, with_video=with_video)
+  evaluate = run.task.evaluator(run.model, run.mesh, run.reader, dev) if dev else None
+  with (
+      signals.StopSignal() as stop,
+      run_lib.open_checkpoints(run) as saved,
+      MetricWriter(workdir, config.train.steps) as writer,
+  ):
+    state = training.start(saved)
+    first = int(state.step)
+    writer.truncate_after(first)
+    logging.info("%s: from step %d to %d", workdir, first, config.train.steps)
+    return _loop(training, state, first, evaluate, stop, saved, writer)
+
+
+def _loop(
+    training: Training,
+    state: TrainState,
+    first: int,
+    evaluate: Evaluate | None,
+    stop: signals.StopSignal,
+    saved: checkpoints.Checkpointer,
+    writer: MetricWriter,
+) -> bool:
+  every = training.run.config.train
+  batches = training.batches(range(first, every.steps))
+  clock = timing.StepClock(training.rows, every.steps)
+  sums = MetricAccumulator()
+  clock.start(first)
+  for step in range(first, every.steps + 1):
+    last = step == every.steps
+    with clock.paused():
+      # Evaluate before saving, so that the checkpoint knows its score.
+      found: dict[str, float] = {}
+      if evaluate and step > first and (last or step % every.eval_every == 0):
+        found = _evaluate(evaluate, state, step, writer)
+      if step > first and (last or stop.requested or step % every.checkpoint_every == 0):
+        training.check_finite(sums)
+        saved.save(step, state, found, training.meta)
+    if last or stop.requested:
+      return last
+    with clock.waiting():
+      batch = next(batches)
+    state, metrics = training.step(state, batch)
+    sums.add(metrics, step)
+    if (step + 1) % every.log_every == 0 or step + 1 == every.steps:
+      training.check_finite(sums)
+      scalars = sums.reduce() | {"learning_rate": float(training.lr_fn(step))}
+      writer.write(step + 1, scalars | clock.lap(step + 1) | timing.memory())
+  return True
+
+
+def _evaluate(
+    evaluate: Evaluate, state: TrainState, step: int, writer: MetricWriter
+) -> dict[str, float]:
+  evaluation = evaluate(state.eval_params)
+  found = {run_lib.BEST_METRIC: evaluation.main}
+  writer.write(step, found | numbers(evaluation.metrics, "dev/"))
+  return found

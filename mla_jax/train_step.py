@@ -1,0 +1,208 @@
+"""One training: its state, its compiled step, its batches."""
+
+from collections.abc import Callable, Iterator
+import dataclasses
+import json
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+import numpy as np
+import optax
+
+from mla_jax import checkpoints
+from mla_jax import config_lib
+from mla_jax import optimizers
+from mla_jax import run as run_lib
+from mla_jax import sharding
+from mla_jax import train_state as train_state_lib
+from mla_jax.data import pipeline
+from mla_jax.data.sources import Source
+from mla_jax.errors import UserError
+from mla_jax.metrics import MetricAccumulator
+from mla_jax.models.mla import MLA
+from mla_jax.run import Run
+from mla_jax.tasks.base import Batch
+from mla_jax.tasks.base import Metrics
+from mla_jax.tasks.base import Task
+from mla_jax.train_state import TrainState
+
+Step = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+  """What the loop needs, made from a run and its training sources.
+
+  Attributes:
+    run: the run.
+    sources: what fills the batches.
+    abstract: the state's shapes, types and shardings.
+    tx: the optimizer.
+    lr_fn: learning rate by step.
+    step: the compiled update, `(state, batch) -> (state, metrics)`; it consumes the state.
+    meta: kept with every checkpoint.
+  """
+
+  run: Run
+  sources: tuple[Source, ...]
+  abstract: TrainState
+  tx: optax.GradientTransformation
+  lr_fn: Callable[[Any], jax.Array]
+  step: Step
+  meta: dict[str, Any]
+
+  @property
+  def rows(self) -> int:
+    """Examples of a global batch."""
+    return sum(source.rows for source in self.sources)
+
+  def start(self, saved: checkpoints.Checkpointer) -> TrainState:
+    """The newest checkpoint, or a new state."""
+    if saved.latest_step() is not None:
+      return saved.restore(self.abstract, config=self.meta["config"])
+    config = self.run.config
+    return train_state_lib.create_train_state(
+        init_params(self.run.model, config), self.tx, self.run.mesh, ema=_has_ema(config)
+    )
+
+  def batches(self, steps: range) -> Iterator[Batch]:
+    """The global batches of these steps, on the devices."""
+    local = pipeline.train_batches(
+        self.run.reader,
+        self.sources,
+        seed=self.run.config.seed,
+        steps=steps,
+        process=jax.process_index(),
+        processes=jax.process_count(),
+    )
+    return (sharding.to_global(batch, self.run.mesh) for batch in local)
+
+  def check_finite(self, sums: MetricAccumulator) -> None:
+    """Stops the run if a step since the last look had a loss or a norm that is not finite.
+
+    Raises:
+      UserError: naming the step and the texts of its batch. It is called before every save, so the
+        kept checkpoints are good.
+    """
+    bad = sums.nonfinite_step()
+    if bad is None:
+      return
+    texts = pipeline.row_texts(self.run.reader, self.sources, self.run.config.seed, bad, rows=8)
+    raise UserError(
+        f"step {bad}: the loss is not finite; its batch starts with {', '.join(texts)}; the last "
+        "checkpoint is good: lower optimizer.learning_rate or look at these examples"
+    )
+
+
+def make_training(run: Run, sources: tuple[Source, ...]) -> Training:
+  """Builds state shapes, optimizer and the step; nothing runs yet.
+
+  Raises:
+    UserError: an optimizer setting or a pattern that does not fit, a batch that does not divide.
+  """
+  config = run.config
+  rows = sum(source.rows for source in sources)
+  if rows % run.mesh.size:
+    raise UserError(
+        f"data.sources: {rows} rows do not divide over {run.mesh.size} devices; change the rows"
+    )
+  tx, lr_fn = _make_optimizer(run)
+  abstract = abstract_state(run)
+  return Training(
+      run=run,
+      sources=sources,
+      abstract=abstract,
+      tx=tx,
+      lr_fn=lr_fn,
+      step=compile_step(run.task, run.model, tx, config, abstract),
+      meta={
+          "config": json.loads(config.to_json_best_effort()),
+          "code_version": config_lib.code_version(),
+          "data_fingerprint": run_lib.fingerprint(config),
+      },
+  )
+
+
+def abstract_state(run: Run) -> TrainState:
+  """Shapes, types and shardings of the run's state."""
+  init_fn = init_params(run.model, run.config)
+  tx, _ = _make_optimizer(run)
+  return train_state_lib.abstract_train_state(init_fn, tx, run.mesh, ema=_has_ema(run.config))
+
+
+def compile_step(
+    task: Task,
+    model: MLA,
+    tx: optax.GradientTransformation,
+    config: ConfigDict,
+    abstract: TrainState,
+) -> Step:
+  """The update of one step under `jit`; XLA places it by the shardings of state and batch.
+
+  Its randomness is folded from (seed, step), so that it is in no state.
+  """
+
+  def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+    rng = jax.random.fold_in(jax.random.key(config.seed), state.step)
+
+    def loss_fn(params: Any) -> tuple[jax.Array, Metrics]:
+      return task.loss(model, params, batch, rng)
+
+    (loss, metrics), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
+    after = train_state_lib.apply_gradients(state, grads, tx, config.optimizer.ema_decay)
+    one = jnp.float32(1.0)
+    norms = train_state_lib.step_norms(grads, state, after)
+    return after, {"loss": (loss, one)} | metrics | {k: (v, one) for k, v in norms.items()}
+
+  return jax.jit(
+      train_step,
+      donate_argnums=0,
+      out_shardings=(train_state_lib.state_shardings(abstract), None),
+  )
+
+
+def init_params(model: MLA, config: ConfigDict) -> Callable[[], Any]:
+  """A function that makes the initial parameters: a pure function of the seed."""
+
+  def init() -> Any:
+    batch = {k: jnp.zeros(v.shape, v.dtype) for k, v in init_batch(config).items()}
+    return model.init(jax.random.key(config.seed), batch)["params"]
+
+  return init
+
+
+def init_batch(config: ConfigDict) -> dict[str, jax.ShapeDtypeStruct]:
+  """Shapes of one row of the fields the encoders read."""
+  data, video = config.data, config.model.video
+  length, frames = (1, data.text_length), (1, data.num_frames)
+  fields = {
+      "text": jax.ShapeDtypeStruct(length, np.int32),
+      "text_mask": jax.ShapeDtypeStruct(length, np.bool_),
+      "text_segment": jax.ShapeDtypeStruct(length, np.int32),
+  }
+  if not config.model.use_video:
+    return fields
+  clip = (
+      jax.ShapeDtypeStruct((*frames, video.feature_width), np.float32)
+      if video.kind == "features"
+      else jax.ShapeDtypeStruct((*frames, data.image_size, data.image_size, 3), np.uint8)
+  )
+  return fields | {
+      "video": clip,
+      "frame_mask": jax.ShapeDtypeStruct(frames, np.bool_),
+      "frame_time": jax.ShapeDtypeStruct(frames, np.float32),
+      "frame_segment": jax.ShapeDtypeStruct(frames, np.int32),
+  }
+
+
+def _make_optimizer(
+    run: Run,
+) -> tuple[optax.GradientTransformation, Callable[[Any], jax.Array]]:
+  params = jax.eval_shape(init_params(run.model, run.config))
+  return optimizers.make_optimizer(run.config.optimizer, params, run.config.train.steps)
+
+
+def _has_ema(config: ConfigDict) -> bool:
+  return config.optimizer.ema_decay > 0
