@@ -16,9 +16,11 @@ import numpy as np
 from mla_jax.data.annotations.schema import Video
 from mla_jax.errors import UserError
 
-VIDEO_SUFFIXES = frozenset(
-    ".mp4 .avi .mov .mkv .webm .m4v .mpg .mpeg .flv .wmv .3gp .ogv .ts .gif".split())
-IMAGE_SUFFIXES = frozenset(".jpg .jpeg .png .bmp .webp".split())
+VIDEO_SUFFIXES = frozenset({
+    ".3gp", ".avi", ".flv", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts",
+    ".webm", ".wmv",
+})
+IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
 VIDEO, FRAMES, FEATURES = "video", "frames", "features"
 DEFAULT_FRAME_RATES = {VIDEO: 2.0, FRAMES: 1.0, FEATURES: 1.0}
 _HEADERS_READ = 100  # Feature files whose headers decide which width is the right one.
@@ -105,8 +107,8 @@ def find_media(directory: pathlib.Path, videos: Sequence[Video]) -> Found:
   if not files:
     wanted = videos[0].media_names[0]
     raise UserError(
-        f"{directory}: none of the {len(videos)} videos found (e.g. {wanted}.mp4, {wanted}.npy or a folder"
-        f" {wanted}/ of images): give the folder that holds them as --media")
+        f"{directory}: none of the {len(videos)} videos found (e.g. {wanted}.mp4, {wanted}.npy or a"
+        f" folder {wanted}/ of images): give the folder that holds them as --media")
   examples = {file.source: file for file in files.values()}
   if len(examples) > 1:
     both = " and ".join(sorted(os.path.basename(file.path) for file in examples.values()))
@@ -127,7 +129,8 @@ def _list_folder(directory: pathlib.Path) -> dict[str, list[MediaFile]]:
         elif entry.is_dir():
           names.setdefault(entry.name, []).append(MediaFile(FRAMES, entry.path))
   except OSError as error:
-    raise UserError(f"{directory}: cannot be listed ({error.strerror}): give a folder as --media") from None
+    raise UserError(
+        f"{directory}: cannot be listed ({error.strerror}): give a folder as --media") from None
   return names
 
 
@@ -149,7 +152,8 @@ def common_feature_width(files: Iterable[MediaFile]) -> int:
     if sum(widths.values()) == _HEADERS_READ:
       break
   if not widths:
-    raise UserError(f"feature files: none can be read ({reason}): they must be [frames, width] .npy files")
+    raise UserError(
+        f"feature files: none can be read ({reason}): they must be [frames, width] .npy files")
   return max(widths, key=lambda width: (widths[width], -width))
 
 

@@ -1,8 +1,8 @@
 """How a prepared dataset lies on disk: its features, its serialised records, its manifest.
 
 A prepared folder holds ArrayRecord shards named by their index alone (so that shards can be added
-later), the `dataset_info.json` and `features.json` of TFDS, and a `manifest.json` of our own, which is
-written last: a folder without a finished manifest is not a dataset.
+later), the `dataset_info.json` and `features.json` of TFDS, and a `manifest.json` of our own, which
+is written last: a folder without a finished manifest is not a dataset.
 """
 
 from collections.abc import Sequence
@@ -125,7 +125,7 @@ def parse_media(raw: bytes, feature_width: int | None) -> tuple[str, Media]:
 
 
 def tfds_features(feature_width: int | None, *, texts: bool) -> Any:
-  """The TFDS feature dictionary of a texts folder, or of media with the given width (None: JPEG)."""
+  """The TFDS features of a texts folder, or of media of the given width (None: JPEG)."""
   import tensorflow_datasets as tfds  # Heavy: only the writer needs it.
 
   if texts:
@@ -164,7 +164,8 @@ def read_manifest(directory: pathlib.Path) -> dict[str, Any]:
   try:
     manifest = json.loads(path.read_text())
   except FileNotFoundError:
-    raise UserError(f"{directory}: no prepared dataset here (no {MANIFEST}): run mla_jax.prepare") from None
+    raise UserError(
+        f"{directory}: no prepared dataset here (no {MANIFEST}): run mla_jax.prepare") from None
   except (OSError, ValueError) as error:
     raise UserError(f"{path}: cannot be read ({error}): prepare the dataset again") from None
   if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
@@ -178,7 +179,8 @@ def finished_manifest(directory: pathlib.Path) -> dict[str, Any]:
   """`read_manifest`, refusing the manifest of an interrupted preparation."""
   manifest = read_manifest(directory)
   if not manifest["complete"]:
-    raise UserError(f"{directory}: its preparation did not finish: run the same prepare command again")
+    raise UserError(
+        f"{directory}: its preparation did not finish: run the same prepare command again")
   return manifest
 
 

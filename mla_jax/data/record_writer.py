@@ -1,4 +1,4 @@
-"""Writing prepared folders so that an interruption leaves nothing half-written under a final name."""
+"""Writing prepared folders: a file has its final name only when it is whole."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 import contextlib
@@ -34,11 +34,12 @@ def check_out(directory: pathlib.Path, needed: int) -> None:
       file.write(b"0")
     free = shutil.disk_usage(directory).free
   except OSError as error:
-    raise UserError(f"{directory}: cannot be written ({error.strerror}): give another --out") from None
+    raise UserError(
+        f"{directory}: cannot be written ({error.strerror}): give another --out") from None
   if free < needed + _SPARE_BYTES:
     raise UserError(
-        f"{directory}: disk full: {free >> 20} MB free, about {(needed + _SPARE_BYTES) >> 20} MB needed:"
-        " make room or give another --out")
+        f"{directory}: disk full: {free >> 20} MB free, about {(needed + _SPARE_BYTES) >> 20} MB"
+        " needed: make room or give another --out")
 
 
 @contextlib.contextmanager
@@ -55,7 +56,7 @@ def writing(directory: pathlib.Path) -> Iterator[None]:
     if error.errno not in _FULL:
       raise
     raise UserError(
-        f"{directory}: disk full: make room and run the same command again, finished shards are kept"
+        f"{directory}: disk full: make room and run the same command again, whole shards are kept"
     ) from error
   finally:
     os.close(descriptor)
@@ -123,7 +124,7 @@ def write_tfds_info(
     features: Any,
     splits: Mapping[str, Sequence[dict[str, Any]]],
 ) -> None:
-  """Writes dataset_info.json and features.json, so that `tfds.builder_from_directory` opens the folder.
+  """Writes the files by which `tfds.builder_from_directory` opens the folder.
 
   Args:
     directory: where the shards are.
@@ -132,8 +133,7 @@ def write_tfds_info(
     splits: name -> the manifest's entries of its shards (`records`, `bytes`), in order.
   """
   import tensorflow_datasets as tfds
-  from tensorflow_datasets.core import dataset_info
-  from tensorflow_datasets.core import naming
+  from tensorflow_datasets.core import dataset_info, naming
 
   identity = dataset_info.DatasetIdentity(
       name=dataset, version=tfds.core.Version("1.0.0"), data_dir=str(directory), module_name="")

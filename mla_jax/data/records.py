@@ -1,4 +1,4 @@
-"""Random access to a prepared dataset: texts parsed, media as raw records to parse in a tf.data graph."""
+"""Random access to a prepared dataset: texts parsed, media as raw records to parse in a graph."""
 
 import bisect
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Shards:
   """The records of several ArrayRecord files as one sequence; safe to read from many threads.
 
-  ArrayRecordDataSource does the same but starts a thread pool for every call, which halves the speed
-  of small reads; a reader of this version of array_record is itself safe to share.
+  ArrayRecordDataSource does the same but starts a thread pool for every call, which halves the
+  speed of small reads; a reader of this version of array_record is itself safe to share.
   """
 
   def __init__(self, paths: Sequence[pathlib.Path], records: Sequence[int]):
@@ -59,8 +59,8 @@ class Shards:
     try:
       return self._reader(shard).read(positions)
     except (IndexError, RuntimeError, ValueError, OSError) as error:
-      raise UserError(
-          f"{self._paths[shard]}: damaged ({_first_line(error)}): prepare the dataset again") from error
+      path = self._paths[shard]
+      raise UserError(f"{path}: damaged ({_first_line(error)}): prepare it again") from error
 
   def _reader(self, shard: int) -> Any:
     with self._lock:
@@ -117,7 +117,8 @@ class TextStore:
 
   def media_index(self, split: str) -> np.ndarray:
     """[n] int64: each text's record in the family's media, -1 where its video is not there."""
-    return np.load(self._directory / record_format.media_index_name(self._known(split)), allow_pickle=False)
+    path = self._directory / record_format.media_index_name(self._known(split))
+    return np.load(path, allow_pickle=False)
 
   def video_ids(self, split: str) -> list[str]:
     """The video of every text, without reading the records."""
@@ -160,7 +161,7 @@ class MediaStore:
     directory = pathlib.Path(directory)
     manifest = record_format.finished_manifest(directory)
     if manifest["kind"] not in ("jpeg", "features"):
-      raise UserError(f"{directory}: holds {manifest['kind']}, not media: give a family's media folder")
+      raise UserError(f"{directory}: holds {manifest['kind']}, not media: give a media folder")
     return cls(directory, manifest)
 
   def __len__(self) -> int:

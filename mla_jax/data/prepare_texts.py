@@ -1,0 +1,242 @@
+"""The texts of one dataset: segments, tokenizer, answers, records; written whole or not at all."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+import dataclasses
+import hashlib
+import itertools
+import pathlib
+import shutil
+from typing import Any
+
+import numpy as np
+
+from mla_jax.data import answers, record_format, record_writer
+from mla_jax.data.annotations.schema import Annotations, TextItem
+from mla_jax.data.record_format import TextRecord
+from mla_jax.data.segments import cut_text
+from mla_jax.data.text import Tokenizer, train_tokenizer
+from mla_jax.errors import UserError
+
+SHARD_TEXTS = 65_536
+TOP_ANSWERS = 1000  # The usual vocabulary: its ceiling is shown beside that of all answers.
+_OLD = ".old"
+
+
+@dataclasses.dataclass(frozen=True)
+class TextSettings:
+  """How texts are cut and tokenized.
+
+  Attributes:
+    vocab_size: pieces of the trained tokenizer.
+    tokenizer: a SentencePiece model to use instead of training one.
+    spacy_model: cuts phrases instead of the rules of `segments.py`.
+  """
+
+  vocab_size: int = 4000
+  tokenizer: pathlib.Path | None = None
+  spacy_model: str | None = None
+
+
+def training_splits(splits: Iterable[str]) -> list[str]:
+  """The splits a tokenizer and an answer vocabulary may be made from.
+
+  `train` where there is one: an official list such as MSR-VTT's `train_9k` holds videos that other
+  lists test on. Else every split whose name starts with "train".
+  """
+  names = list(splits)
+  return ["train"] if "train" in names else [name for name in names if name.startswith("train")]
+
+
+def prepare_texts(
+    directory: pathlib.Path,
+    annotations: Annotations,
+    media_index: Mapping[str, int],
+    settings: TextSettings,
+) -> dict[str, Any]:
+  """Writes the folder of a dataset's texts.
+
+  Args:
+    directory: `OUT/<family>/<task>`; its parent exists.
+    annotations: the dataset as read.
+    media_index: video id -> media record, of the videos that are there.
+    settings: of segments and tokens.
+
+  Returns:
+    The folder's manifest.
+
+  Raises:
+    UserError: other texts or settings are there already, or the disk is full.
+  """
+  for split in {item.split for item in annotations.items}:
+    record_format.check_split_name(split)
+  with record_writer.writing(directory.parent):
+    partial = directory.with_name(directory.name + record_writer.PARTIAL)
+    old = directory.with_name(directory.name + _OLD)
+    for leftover in (partial, old):
+      shutil.rmtree(leftover, ignore_errors=True)
+    partial.mkdir()
+    try:
+      manifest = _write_folder(partial, annotations, media_index, settings)
+      if not (directory / record_format.MANIFEST).exists():
+        partial.rename(directory)
+      elif _replaceable(directory, manifest):
+        directory.rename(old)
+        partial.rename(directory)
+        shutil.rmtree(old)
+    finally:
+      shutil.rmtree(partial, ignore_errors=True)
+  return manifest
+
+
+def _replaceable(directory: pathlib.Path, new: dict[str, Any]) -> bool:
+  """False where `directory` holds the same already; a new media index may replace an old one."""
+  there = record_format.read_manifest(directory)
+  if there["fingerprint"] == new["fingerprint"]:
+    return False
+  for name, value in new["settings"].items():
+    if there["settings"].get(name) != value:
+      raise UserError(
+          f"{directory}: prepared with {name} {there['settings'].get(name)}, not {value}: use the"
+          " same setting, or delete the folder, or give another --out")
+  if there["texts_fingerprint"] != new["texts_fingerprint"]:
+    raise UserError(
+        f"{directory}: prepared from other annotations: delete the folder or give another --out")
+  return True
+
+
+def _write_folder(
+    directory: pathlib.Path,
+    annotations: Annotations,
+    media_index: Mapping[str, int],
+    settings: TextSettings,
+) -> dict[str, Any]:
+  by_split: dict[str, list[TextItem]] = {}
+  for item in annotations.items:
+    by_split.setdefault(item.split, []).append(item)
+  training = [item for name in training_splits(by_split) for item in by_split[name]]
+  notes = list(annotations.notes)
+  files = _write_tokenizer(directory, training, settings, notes)
+  vocabulary = _write_answers(directory, training, files)
+  splits: dict[str, dict[str, Any]] = {}
+  texts_digest = hashlib.sha256()
+  shards: dict[str, list[dict[str, Any]]] = {}
+  dataset = f"{annotations.family}_{annotations.task}"
+  for name, items in by_split.items():
+    records = [_record(item, media_index, settings.spacy_model) for item in items]
+    shards[name] = list(_write_shards(directory, dataset, name, records))
+    files += shards[name] + _write_indices(directory, name, records)
+    splits[name] = _summary(records, vocabulary)
+    for record in records:
+      texts_digest.update(record_format.serialise_text(dataclasses.replace(record, media_index=-1)))
+  features = record_format.tfds_features(None, texts=True)
+  record_writer.write_tfds_info(directory, dataset, features, shards)
+  manifest = {
+      "format": record_format.FORMAT,
+      "complete": True,
+      "kind": "texts",
+      "feature_width": None,
+      "dataset": dataset,
+      "settings": _described(directory, settings),
+      "counts": [dataclasses.asdict(count) for count in annotations.counts],
+      "notes": notes,
+      "answers": len(vocabulary),
+      "splits": splits,
+      "files": files,
+      "texts_fingerprint": texts_digest.hexdigest(),
+      "fingerprint": record_format.fingerprint(files),
+  }
+  record_writer.write_json(directory / record_format.MANIFEST, manifest)
+  return manifest
+
+
+def _described(directory: pathlib.Path, settings: TextSettings) -> dict[str, Any]:
+  path = directory / record_format.TOKENIZER
+  given = settings.tokenizer is not None
+  return {
+      "vocab_size": None if given else settings.vocab_size,
+      "tokenizer": record_format.file_entry(path)["sha256"] if given else "trained",
+      "spacy_model": settings.spacy_model,
+  }
+
+
+def _write_tokenizer(
+    directory: pathlib.Path,
+    training: Sequence[TextItem],
+    settings: TextSettings,
+    notes: list[str],
+) -> list[dict[str, Any]]:
+  path = directory / record_format.TOKENIZER
+  if settings.tokenizer is not None:
+    Tokenizer.load(settings.tokenizer)  # A file that is no model must not be found in training.
+    shutil.copyfile(settings.tokenizer, path)
+  elif training:
+    texts = itertools.chain.from_iterable(
+        (item.text, item.answer) if item.answer else (item.text,) for item in training)
+    train_tokenizer(texts, path, settings.vocab_size)
+  else:
+    notes.append("no training split: no tokenizer and no answer vocabulary made; use a run's own")
+    return []
+  return [record_format.file_entry(path)]
+
+
+def _write_answers(
+    directory: pathlib.Path, training: Sequence[TextItem], files: list[dict[str, Any]]
+) -> list[tuple[str, int]]:
+  given = [item.answer for item in training if item.answer]
+  if not given:
+    return []
+  vocabulary = answers.build_answers(given)
+  path = directory / record_format.ANSWERS
+  answers.write_answers(path, vocabulary)
+  files.append(record_format.file_entry(path))
+  return vocabulary
+
+
+def _record(item: TextItem, media_index: Mapping[str, int], spacy_model: str | None) -> TextRecord:
+  return TextRecord(
+      item.item_id,
+      item.video_id,
+      media_index.get(item.video_id, -1),
+      item.text,
+      item.segments or cut_text(item.text, spacy_model),
+      item.answer,
+      item.question_type,
+  )
+
+
+def _write_shards(
+    directory: pathlib.Path, dataset: str, split: str, records: Sequence[TextRecord]
+) -> Iterator[dict[str, Any]]:
+  for index, start in enumerate(range(0, len(records), SHARD_TEXTS)):
+    path = directory / record_format.shard_name(dataset, split, index)
+    part = records[start : start + SHARD_TEXTS]
+    count = record_writer.write_shard(path, map(record_format.serialise_text, part))
+    yield record_format.file_entry(path, count) | {"split": split}
+
+
+def _write_indices(
+    directory: pathlib.Path, split: str, records: Sequence[TextRecord]
+) -> list[dict[str, Any]]:
+  """What is asked of every text without reading it: its media record and its video."""
+  index_path = directory / record_format.media_index_name(split)
+  np.save(index_path, np.array([record.media_index for record in records], np.int64))
+  ids_path = directory / record_format.video_ids_name(split)
+  ids_path.write_text("".join(f"{record.video_id}\n" for record in records))
+  return [record_format.file_entry(path) for path in (index_path, ids_path)]
+
+
+def _summary(
+    records: Sequence[TextRecord], vocabulary: list[tuple[str, int]]
+) -> dict[str, Any]:
+  summary: dict[str, Any] = {
+      "texts": len(records),
+      "videos": len({record.video_id for record in records}),
+      "videos_with_media": len({r.video_id for r in records if r.media_index >= 0}),
+      "texts_without_media": sum(record.media_index < 0 for record in records),
+  }
+  given = [record.answer for record in records if record.answer]
+  if given and vocabulary:
+    names = [answer for answer, _ in vocabulary]
+    summary["ceiling"] = answers.coverage(given, names)
+    summary["ceiling_top"] = answers.coverage(given, names[:TOP_ANSWERS])
+  return summary

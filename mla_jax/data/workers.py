@@ -1,0 +1,96 @@
+"""Reading media files in parallel processes, in order, surviving a file that kills its reader."""
+
+import collections
+from collections.abc import Generator, Sequence
+import concurrent.futures
+from concurrent.futures.process import BrokenProcessPool
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+
+from mla_jax.data.media import BrokenMedia, Media, MediaFile, MediaSettings, read_media
+
+_AHEAD = 4  # Files a worker may be ahead of the writer: bounds memory.
+
+
+def read_in_order(
+    files: Sequence[MediaFile], settings: MediaSettings, num_workers: int
+) -> Generator[Media | str, None, None]:
+  """Yields, for every file in order, its media or the reason why it cannot be read.
+
+  Args:
+    files: what to read.
+    settings: the same for all.
+    num_workers: processes; 1 reads in this one.
+  """
+  if num_workers <= 1:
+    yield from (_read(file, settings) for file in files)
+    return
+  done = 0
+  while done < len(files):
+    # A pool lives until a file kills one of its workers; then the files under way are read one by
+    # one, each in a process of its own, and a new pool takes the rest.
+    try:
+      for result in _read_by_pool(files[done:], settings, num_workers):
+        done += 1
+        yield result
+    except BrokenProcessPool:
+      for file in files[done : done + num_workers * _AHEAD]:
+        done += 1
+        yield _read_alone(file, settings)
+
+
+def _read_by_pool(
+    files: Sequence[MediaFile], settings: MediaSettings, num_workers: int
+) -> Generator[Media | str, None, None]:
+  pool = _new_pool(min(num_workers, len(files)))
+  try:
+    waiting: collections.deque[concurrent.futures.Future[Media | str]] = collections.deque()
+    for file in files:
+      waiting.append(pool.submit(_read, file, settings))
+      if len(waiting) == num_workers * _AHEAD:
+        yield waiting.popleft().result()
+    while waiting:
+      yield waiting.popleft().result()
+  finally:
+    pool.shutdown(cancel_futures=True)
+
+
+def _read_alone(file: MediaFile, settings: MediaSettings) -> Media | str:
+  pool = _new_pool(1)
+  try:
+    return pool.submit(_read, file, settings).result()
+  except BrokenProcessPool:
+    return "reading it ends the process (a crash of the decoder, or out of memory)"
+  finally:
+    pool.shutdown(cancel_futures=True)
+
+
+def _new_pool(num_workers: int) -> concurrent.futures.ProcessPoolExecutor:
+  # Spawned, since a fork of a process that has started threads may hang.
+  return concurrent.futures.ProcessPoolExecutor(
+      num_workers, multiprocessing.get_context("spawn"), initializer=_start_worker)
+
+
+def _start_worker() -> None:
+  signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle.
+  threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+  """A killed parent cannot tell its workers to stop: they watch for its end themselves."""
+  parent = multiprocessing.parent_process()
+  if parent is not None:
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)
+
+
+def _read(file: MediaFile, settings: MediaSettings) -> Media | str:
+  try:
+    return read_media(file, settings)
+  except BrokenMedia as error:
+    return str(error)
+  except MemoryError:
+    return "out of memory while reading it"

@@ -1,0 +1,60 @@
+"""Prepares a dataset: python -m mla_jax.prepare DATASET --annotations=DIR --media=DIR --out=DIR."""
+
+from absl import app, flags
+
+from mla_jax.errors import UserError, exit_on_user_error
+
+_ANNOTATIONS = flags.DEFINE_string("annotations", None, "Folder of the dataset's annotation files.")
+_MEDIA = flags.DEFINE_string(
+    "media", None,
+    "Folder of videos (NAME.mp4 ...), of folders of images (NAME/) or of features (NAME.npy);"
+    " without it the texts alone are prepared.")
+_OUT = flags.DEFINE_string("out", None, "Folder to write OUT/FAMILY/media and OUT/FAMILY/TASK to.")
+_FAMILY = flags.DEFINE_string("family", None, "Family to put the dataset in, if not its own.")
+_SKIP_BROKEN = flags.DEFINE_bool("skip_broken", False, "Go on without broken and missing videos.")
+_FRAME_RATE = flags.DEFINE_float(
+    "frame_rate", None,
+    "Frames a second: taken from a video (default 2), assumed of image folders and features"
+    " (default 1).")
+_SHORT_SIDE = flags.DEFINE_integer("short_side", 128, "Pixels of a stored frame's shorter side.")
+_JPEG_QUALITY = flags.DEFINE_integer("jpeg_quality", 90, "Quality of the stored JPEG frames.")
+_MAX_FRAMES = flags.DEFINE_integer(
+    "max_frames", 0, "Thin longer videos evenly to so many frames; 0 keeps all.")
+_WORKERS = flags.DEFINE_integer("workers", 0, "Processes that read media; 0: one a core.")
+_SHARD_VIDEOS = flags.DEFINE_integer(
+    "shard_videos", 256, "Videos a shard; an interrupted run loses at most one.", lower_bound=1)
+_TOKENIZER = flags.DEFINE_string("tokenizer", None, "SentencePiece model; none: train one.")
+_VOCAB_SIZE = flags.DEFINE_integer("vocab_size", 4000, "Pieces of the trained tokenizer.")
+_SPACY_MODEL = flags.DEFINE_string("spacy_model", None, "spaCy model that cuts the phrases.")
+
+
+@exit_on_user_error
+def main(argv: list[str]) -> None:
+  if len(argv) != 2 or _ANNOTATIONS.value is None or _OUT.value is None:
+    raise UserError(
+        "usage: python -m mla_jax.prepare DATASET --annotations=DIR --out=DIR [--media=DIR]")
+
+  from mla_jax.data import prepare_dataset  # Heavy, and not needed for --help.
+
+  options = prepare_dataset.Options(
+      dataset=argv[1],
+      annotations=_ANNOTATIONS.value,
+      media=_MEDIA.value,
+      out=_OUT.value,
+      family=_FAMILY.value,
+      skip_broken=_SKIP_BROKEN.value,
+      frame_rate=_FRAME_RATE.value,
+      short_side=_SHORT_SIDE.value,
+      jpeg_quality=_JPEG_QUALITY.value,
+      max_frames=_MAX_FRAMES.value,
+      num_workers=_WORKERS.value,
+      shard_videos=_SHARD_VIDEOS.value,
+      tokenizer=_TOKENIZER.value,
+      vocab_size=_VOCAB_SIZE.value,
+      spacy_model=_SPACY_MODEL.value,
+  )
+  prepare_dataset.prepare(options)
+
+
+if __name__ == "__main__":
+  app.run(main)
