@@ -65,12 +65,12 @@ def _read_container(container: "InputContainer", settings: MediaSettings) -> Med
   for packet in container.demux():
     if packet.is_corrupt:
       raise BrokenMedia(f"truncated or damaged at {float(end):.1f} s")
-    if packet.pts is not None:
+    if packet.pts is not None and packet.time_base:
       end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
     if packet.stream_index != stream.index:
       continue
     try:
-      for frame in packet.decode():
+      for frame in stream.decode(packet):
         picker.show(frame)
     except av.FFmpegError as error:
       raise BrokenMedia(f"truncated or damaged at {float(end):.1f} s ({_reason(error)})") from None
@@ -98,9 +98,9 @@ class _Picker:
   def __init__(self, stream: "VideoStream", settings: MediaSettings):
     self._stream = stream
     self._settings = settings
-    # Frame rate times the stream's time unit, as two integers: ticks are compared exactly.
-    self._ticks = exact_rate(settings.frame_rate) * stream.time_base
-    self._origin: int | None = None
+    self._unit = stream.time_base or Fraction(1, av.time_base)  # Seconds of a time stamp's step.
+    self._ticks = exact_rate(settings.frame_rate) * self._unit  # A fraction: compared exactly.
+    self._origin = 0
     self._shown: VideoFrame | None = None
     self._start = 0  # Of the shown frame, in time units from the first frame.
     self._longest = 0  # Time between two frames.
@@ -110,14 +110,10 @@ class _Picker:
 
   def show(self, frame: "VideoFrame") -> None:
     """Ends the frame shown so far at the start of `frame`; one without a later time is dropped."""
-    pts = frame.pts
     if self._shown is None:
-      self._origin = pts or 0
-      self._shown = frame
+      self._origin, self._shown = frame.pts or 0, frame
       return
-    if pts is None:
-      pts = self._origin + self._start + self._usual_gap()
-    start = pts - self._origin
+    start = self._start + self._usual_gap() if frame.pts is None else frame.pts - self._origin
     if start > self._start:
       self._longest = max(self._longest, start - self._start)
       self._keep_if_on_tick(start)
@@ -127,25 +123,23 @@ class _Picker:
     if self._shown is None:
       raise BrokenMedia("no frame could be decoded")
     # The last frame's length is a claim of the file alone.
-    most = max(self._longest, round(1 / self._stream.time_base))
+    most = max(self._longest, round(1 / self._unit))
     end = self._start + min(self._shown.duration or self._usual_gap(), most)
     self._keep_if_on_tick(end)
-    duration = float(end * self._stream.time_base)
-    return Media(duration, np.array(self._times, np.float32), self._frames)
+    return Media(float(end * self._unit), np.array(self._times, np.float32), self._frames)
 
   def _usual_gap(self) -> int:
     rate = self._stream.average_rate
-    return self._longest or max(1, round(1 / (rate or 25) / self._stream.time_base))
+    return self._longest or max(1, round(1 / ((rate or 25) * self._unit)))
 
   def _keep_if_on_tick(self, end: int) -> None:
     unit, scale = self._ticks.numerator, self._ticks.denominator
     first_tick = -(-self._start * unit // scale)
-    if first_tick * scale < end * unit:
-      self._times.append(float(self._start * self._stream.time_base))
-      self._frames.append(self._encode())
+    if self._shown is not None and first_tick * scale < end * unit:
+      self._times.append(float(self._start * self._unit))
+      self._frames.append(self._encode(self._shown))
 
-  def _encode(self) -> bytes:
-    frame = self._shown
+  def _encode(self, frame: "VideoFrame") -> bytes:
     turns = round(frame.rotation / 90) % 4
     if self._size is None:
       aspect = self._stream.sample_aspect_ratio or 1
@@ -206,7 +200,8 @@ def _small_image(
   upright = image.getexif().get(_ORIENTATION, 1) == 1
   plain = image.format == "JPEG" and image.mode == "RGB" and upright
   image = ImageOps.exif_transpose(image)
-  size = size or small_size(*image.size, settings.short_side)
+  width, height = image.size
+  size = size or small_size(width, height, settings.short_side)
   if plain and image.size == size:
     return content, size
   image = image.convert("RGB")

@@ -1,6 +1,6 @@
 """Prepares a dataset: reads its annotations, adds its media to the family's, writes its texts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import dataclasses
 import os
 import pathlib
@@ -140,7 +140,7 @@ def _split_rows(manifest: Mapping[str, Any]) -> list[tuple[str, ...]]:
   return rows
 
 
-def _print_table(rows: list[tuple[str, ...]]) -> None:
+def _print_table(rows: Sequence[Sequence[str]]) -> None:
   columns = max(map(len, rows))
   widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(columns)]
   for first, *rest in rows:

@@ -202,10 +202,11 @@ class _Folder:
           "feature_width": settings.feature_width,
           "settings": _described(source, settings),
           "files": [],
+          "tfds_files": [],
           "missing": {},
           "broken": {},
       }
-      record_writer.write_json(directory / record_format.MANIFEST, manifest)
+      record_writer.write_manifest(directory, manifest)
     self._manifest = manifest
     self._files: list[dict[str, Any]] = [f for f in manifest["files"] if "records" in f]
     listed = directory / record_format.VIDEO_IDS
@@ -248,7 +249,7 @@ class _Folder:
     directory = self._directory
     features = record_format.tfds_features(self._settings.feature_width, texts=False)
     splits = {record_format.MEDIA_SPLIT: self._files}
-    record_writer.write_tfds_info(directory, self._dataset, features, splits)
+    tfds_files = record_writer.write_tfds_info(directory, self._dataset, features, splits)
     ids = "".join(f"{video_id}\n" for video_id in self.index)
     record_writer.write_bytes(directory / record_format.VIDEO_IDS, ids.encode())
     others = [record_format.file_entry(directory / record_format.VIDEO_IDS)]
@@ -258,11 +259,12 @@ class _Folder:
         "videos": len(self.index),
         "frames": sum(file["frames"] for file in self._files),
         "files": files,
+        "tfds_files": tfds_files,
         "missing": self._still_absent("missing", missing),
         "broken": self._still_absent("broken", broken),
         "fingerprint": record_format.fingerprint(files),
     }
-    record_writer.write_json(directory / record_format.MANIFEST, manifest)
+    record_writer.write_manifest(directory, manifest)
 
   def _still_absent(self, name: str, reasons: dict[str, str]) -> dict[str, str]:
     known = self._manifest[name] | reasons

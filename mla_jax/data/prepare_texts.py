@@ -70,7 +70,7 @@ def prepare_texts(
   for split in {item.split for item in annotations.items}:
     record_format.check_split_name(split)
   with record_writer.writing(directory.parent):
-    partial = directory.with_name(directory.name + record_writer.PARTIAL)
+    partial = directory.with_name(directory.name + record_format.PARTIAL)
     old = directory.with_name(directory.name + _OLD)
     for leftover in (partial, old):
       shutil.rmtree(leftover, ignore_errors=True)
@@ -129,7 +129,7 @@ def _write_folder(
     for record in records:
       texts_digest.update(record_format.serialise_text(dataclasses.replace(record, media_index=-1)))
   features = record_format.tfds_features(None, texts=True)
-  record_writer.write_tfds_info(directory, dataset, features, shards)
+  tfds_files = record_writer.write_tfds_info(directory, dataset, features, shards)
   manifest = {
       "format": record_format.FORMAT,
       "complete": True,
@@ -142,10 +142,11 @@ def _write_folder(
       "answers": len(vocabulary),
       "splits": splits,
       "files": files,
+      "tfds_files": tfds_files,
       "texts_fingerprint": texts_digest.hexdigest(),
       "fingerprint": record_format.fingerprint(files),
   }
-  record_writer.write_json(directory / record_format.MANIFEST, manifest)
+  record_writer.write_manifest(directory, manifest)
   return manifest
 
 

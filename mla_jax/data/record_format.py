@@ -26,10 +26,12 @@ WRITER_OPTIONS = "group_size:1"  # One record a chunk: what random access wants.
 MEDIA_FOLDER = "media"
 MEDIA_SPLIT = "videos"
 MANIFEST = "manifest.json"
+PARTIAL = ".partial"  # Suffix of what is being written; the next run removes it.
 VIDEO_IDS = "video_ids.txt"
 TOKENIZER = "tokenizer.model"
 ANSWERS = "answers.json"
 TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_INDEX}"
+TFDS_FILES = ("dataset_info.json", "features.json")
 _SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]*")
 
 
@@ -172,7 +174,14 @@ def read_manifest(directory: pathlib.Path) -> dict[str, Any]:
     found = manifest.get("format") if isinstance(manifest, dict) else None
     raise UserError(
         f"{path}: format {found}, this version reads {FORMAT}: prepare the dataset again")
+  if manifest.pop("checksum", None) != checksum(manifest):
+    raise UserError(f"{path}: changed or damaged: delete its folder and prepare the dataset again")
   return manifest
+
+
+def checksum(manifest: dict[str, Any]) -> str:
+  """Of a manifest's content, kept in the manifest itself."""
+  return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def finished_manifest(directory: pathlib.Path) -> dict[str, Any]:

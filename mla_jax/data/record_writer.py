@@ -17,7 +17,6 @@ from mla_jax.data import record_format
 from mla_jax.data.records import open_reader
 from mla_jax.errors import UserError
 
-PARTIAL = ".partial"  # Suffix of what is being written; removed at the start of the next run.
 _SPARE_BYTES = 64 << 20
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -71,7 +70,7 @@ def write_shard(path: pathlib.Path, records: Iterable[bytes]) -> int:
   Raises:
     OSError: the disk is full or failed.
   """
-  partial = path.with_name(path.name + PARTIAL)
+  partial = path.with_name(path.name + record_format.PARTIAL)
   count = 0
   try:
     writer = array_record_module.ArrayRecordWriter(str(partial), record_format.WRITER_OPTIONS)
@@ -94,13 +93,16 @@ def write_shard(path: pathlib.Path, records: Iterable[bytes]) -> int:
 
 def write_bytes(path: pathlib.Path, content: bytes) -> None:
   """Writes a small file, complete or not at all."""
-  partial = path.with_name(path.name + PARTIAL)
+  partial = path.with_name(path.name + record_format.PARTIAL)
   partial.write_bytes(content)
   _move_into_place(partial, path)
 
 
-def write_json(path: pathlib.Path, content: Any) -> None:
-  write_bytes(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+def write_manifest(directory: pathlib.Path, manifest: dict[str, Any]) -> None:
+  """Writes what makes a folder a dataset: call it last."""
+  content = manifest | {"checksum": record_format.checksum(manifest)}
+  text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+  write_bytes(directory / record_format.MANIFEST, text.encode())
 
 
 def _move_into_place(partial: pathlib.Path, path: pathlib.Path) -> None:
@@ -111,7 +113,7 @@ def _move_into_place(partial: pathlib.Path, path: pathlib.Path) -> None:
 
 def remove_partial(directory: pathlib.Path) -> None:
   """Removes what an interrupted run was writing."""
-  for path in directory.glob("*" + PARTIAL):
+  for path in directory.glob("*" + record_format.PARTIAL):
     if path.is_dir():
       shutil.rmtree(path)
     else:
@@ -123,7 +125,7 @@ def write_tfds_info(
     dataset: str,
     features: Any,
     splits: Mapping[str, Sequence[dict[str, Any]]],
-) -> None:
+) -> list[dict[str, Any]]:
   """Writes the files by which `tfds.builder_from_directory` opens the folder.
 
   Args:
@@ -131,6 +133,9 @@ def write_tfds_info(
     dataset: the name the shards carry.
     features: a `tfds.features.FeaturesDict`.
     splits: name -> the manifest's entries of its shards (`records`, `bytes`), in order.
+
+  Returns:
+    The manifest's entries of the files written.
   """
   import tensorflow_datasets as tfds
   from tensorflow_datasets.core import dataset_info, naming
@@ -150,7 +155,8 @@ def write_tfds_info(
       )
       for name, entries in splits.items()
   ]))
-  with tempfile.TemporaryDirectory(suffix=PARTIAL, dir=directory) as temporary:
+  with tempfile.TemporaryDirectory(suffix=record_format.PARTIAL, dir=directory) as temporary:
     info.write_to_directory(temporary)
-    for path in sorted(pathlib.Path(temporary).iterdir()):
-      _move_into_place(path, directory / path.name)
+    for name in record_format.TFDS_FILES:
+      _move_into_place(pathlib.Path(temporary) / name, directory / name)
+  return [record_format.file_entry(directory / name) for name in record_format.TFDS_FILES]
