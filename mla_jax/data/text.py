@@ -1,0 +1,160 @@
+"""SentencePiece tokens, and which segment of the text each belongs to."""
+
+from collections.abc import Iterable, Sequence
+import dataclasses
+import io
+import os
+import pathlib
+
+from absl import logging
+from jaxtyping import Bool, Int32
+import numpy as np
+import sentencepiece
+
+from mla_jax.data.annotations.schema import Segment
+from mla_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenizedText:
+  """A text as `L` tokens.
+
+  Attributes:
+    ids: token ids, 0 where there is none.
+    mask: True = a real token.
+    segment: 1..M, the segment each token belongs to; 0 = none.
+  """
+
+  ids: Int32[np.ndarray, " L"]
+  mask: Bool[np.ndarray, " L"]
+  segment: Int32[np.ndarray, " L"]
+
+
+class Tokenizer:
+  """A SentencePiece model; safe to use from many threads."""
+
+  def __init__(self, processor: sentencepiece.SentencePieceProcessor):
+    self._processor = processor
+    self.vocab_size: int = processor.vocab_size()
+
+  @classmethod
+  def load(cls, path: str | pathlib.Path) -> "Tokenizer":
+    """Raises `UserError` where there is no sound SentencePiece model."""
+    try:
+      model = pathlib.Path(path).read_bytes()
+    except OSError as error:
+      raise UserError(
+          f"{path}: cannot be read ({error.strerror}): give a SentencePiece model file") from None
+    return cls.from_bytes(model, str(path))
+
+  @classmethod
+  def from_bytes(cls, model: bytes, name: str = "tokenizer") -> "Tokenizer":
+    """A tokenizer from a serialised model; `name` is what an error calls it."""
+    processor = sentencepiece.SentencePieceProcessor()
+    try:
+      processor.LoadFromSerializedProto(model)
+    except (RuntimeError, ValueError):
+      raise UserError(f"{name}: not a SentencePiece model, or damaged: give another file") from None
+    return cls(processor)
+
+  def encode(
+      self, text: str, segments: Sequence[Segment], *, length: int, most_segments: int
+  ) -> TokenizedText:
+    """Tokens of `text`, cut or padded to `length`.
+
+    A token belongs to the segment that has most of its characters (the first of equals), to none
+    where no segment touches it. The blank before a word counts for nothing.
+
+    Args:
+      text: any text.
+      segments: spans of `text`, in order and disjoint.
+      length: L.
+      most_segments: M; segments past it are none (`merge_segments` first).
+    """
+    pieces = self._processor.Encode(text, out_type="proto").pieces[:length]
+    found = TokenizedText(
+        np.zeros(length, np.int32), np.zeros(length, np.bool_), np.zeros(length, np.int32))
+    found.ids[: len(pieces)] = [piece.id for piece in pieces]
+    found.mask[: len(pieces)] = True
+    spans = [(piece.begin, piece.end) for piece in pieces]
+    if not text.isascii():
+      spans = _characters(text, spans)
+    found.segment[: len(pieces)] = _assign(text, spans, segments[:most_segments])
+    return found
+
+
+def train_tokenizer(texts: Iterable[str], path: str | pathlib.Path, vocab_size: int) -> int:
+  """Trains a lower-casing SentencePiece unigram model and writes it to `path`.
+
+  The same texts in the same order give the same bytes. Ids 0 to 3 are padding, unknown, begin, end.
+
+  Args:
+    texts: the training texts only, never those of validation or test.
+    path: where the model goes, whole or not at all.
+    vocab_size: pieces wanted; fewer are made, with a warning, where the texts do not have as many.
+
+  Returns:
+    The number of pieces made.
+
+  Raises:
+    UserError: no text, a size too small for the texts' characters, or an unwritable path.
+  """
+  lines = [text for text in texts if text.strip()]
+  if not lines:
+    raise UserError("tokenizer: there is no training text to learn it from: give --tokenizer a model")
+  model = io.BytesIO()
+  try:
+    sentencepiece.SentencePieceTrainer.Train(
+        sentence_iterator=iter(lines), model_writer=model, model_type="unigram",
+        vocab_size=vocab_size, hard_vocab_limit=False, pad_id=0, unk_id=1, bos_id=2, eos_id=3,
+        normalization_rule_name="nmt_nfkc_cf", byte_fallback=False,
+        max_sentence_length=1 << 20,
+        num_threads=1,  # The number of threads changes the order of sums, and so the bytes.
+        minloglevel=2)
+  except (RuntimeError, ValueError) as error:
+    reason = (str(error).splitlines() or ["unknown"])[-1][-160:]
+    raise UserError(
+        f"tokenizer: cannot be trained on {len(lines):,} texts with --vocab_size={vocab_size} "
+        f"({reason}): choose another size or give --tokenizer a model") from None
+  size = Tokenizer.from_bytes(model.getvalue()).vocab_size
+  if size < vocab_size:
+    logging.warning("tokenizer: %d pieces instead of %d: the texts have no more", size, vocab_size)
+  _write(pathlib.Path(path), model.getvalue())
+  return size
+
+
+def _write(path: pathlib.Path, content: bytes) -> None:
+  partial = path.with_name(f"{path.name}.partial")
+  try:
+    partial.write_bytes(content)
+    os.replace(partial, path)
+  except OSError as error:
+    raise UserError(f"{path}: cannot be written ({error.strerror}): check the folder") from None
+
+
+def _characters(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+  """Spans of UTF-8 bytes as spans of characters."""
+  widths = [len(character.encode()) for character in text]
+  character = np.repeat(np.arange(len(text)), widths).tolist()
+  character.append(len(text))
+  return [(character[begin], character[end]) for begin, end in spans]
+
+
+def _assign(text: str, spans: list[tuple[int, int]], segments: Sequence[Segment]) -> list[int]:
+  """For each span, the number (from 1) of the segment that overlaps it most; 0 = none."""
+  numbers = []
+  first = 0  # Segments before it end before this span starts, and before all later ones.
+  for begin, end in spans:
+    while begin < end and text[begin].isspace():
+      begin += 1
+    while first < len(segments) and segments[first].end <= begin:
+      first += 1
+    best, most = 0, 0
+    for number in range(first, len(segments)):
+      if segments[number].start >= end:
+        break
+      shared = min(end, segments[number].end) - max(begin, segments[number].start)
+      if shared > most:
+        best, most = number + 1, shared
+    numbers.append(best)
+  return numbers
