@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Runs mla_jax.main on this machine, on N devices:
+#
+#   launch/local.sh [--devices=N] [--platform=cpu|gpu|tpu] [--dry_run] -- --config=... --workdir=...
+#
+# On cpu (the default) the N devices are virtual ones that share the cores: the same program as on
+# N real ones, for trying a sharding out. On gpu they are the first N, without --devices all; on tpu
+# always all. What stands behind `--` goes to mla_jax.main as it is. PYTHON chooses the interpreter;
+# without it, this checkout's .venv if it is there. --dry_run prints the command.
+set -euo pipefail
+
+fail() {
+  echo "error: $1" >&2
+  exit 2
+}
+
+devices="" platform=cpu dry_run=""
+while (($#)); do
+  case $1 in
+    --devices=*) devices=${1#*=} ;;
+    --platform=*) platform=${1#*=} ;;
+    --dry_run) dry_run=1 ;;
+    --help | -h)
+      sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"
+      exit 0
+      ;;
+    --) shift && break ;;
+    *) fail "$1: not known here: flags of mla_jax.main go behind --; see launch/local.sh --help" ;;
+  esac
+  shift
+done
+[[ $devices =~ ^([1-9][0-9]*)?$ ]] || fail "--devices=$devices: give a whole number above 0"
+
+environment=()
+case $platform in
+  cpu)
+    flag=--xla_force_host_platform_device_count=${devices:-1}
+    environment+=("JAX_PLATFORMS=cpu" "XLA_FLAGS=${XLA_FLAGS:+$XLA_FLAGS }$flag")
+    ;;
+  gpu)
+    environment+=("JAX_PLATFORMS=cuda")
+    if [[ -n $devices ]]; then
+      visible=${CUDA_VISIBLE_DEVICES:-$(seq -s, 0 $((devices - 1)))}  # A scheduler may have chosen.
+      environment+=("CUDA_VISIBLE_DEVICES=$(cut -d, -f"1-$devices" <<<"$visible")")
+    fi
+    ;;
+  tpu)
+    environment+=("JAX_PLATFORMS=tpu")
+    [[ -z $devices ]] || fail "--devices=$devices: a TPU machine uses all its chips: leave it out"
+    ;;
+  *) fail "--platform=$platform: give cpu, gpu or tpu" ;;
+esac
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+python=${PYTHON:-python3}
+[[ -n ${PYTHON:-} || ! -x $root/.venv/bin/python ]] || python=$root/.venv/bin/python
+# The code of this checkout, from whatever folder it is started.
+environment+=("PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}")
+command=(env "${environment[@]}" "$python" -m mla_jax.main "$@")
+
+if [[ -n $dry_run ]]; then
+  printf '%q ' "${command[@]}"
+  echo
+else
+  exec "${command[@]}"
+fi
