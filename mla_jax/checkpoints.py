@@ -1,4 +1,4 @@
-"""Checkpoints: saved while training goes on, whole or not at all, the last ones and the best one."""
+"""Checkpoints: saved while training goes on, whole or not at all; the last ones and the best."""
 
 from collections.abc import Mapping, Sequence
 import dataclasses
@@ -7,7 +7,7 @@ import math
 import os
 import pathlib
 import shutil
-from typing import Any
+from typing import Any, Self
 
 import jax
 import orbax.checkpoint as ocp
@@ -67,18 +67,20 @@ class Checkpointer:
           },
       )
     except OSError as error:
-      raise UserError(f"{self._directory}: {error.strerror or error}: choose another --workdir") from error
+      reason = error.strerror or error
+      raise UserError(f"{self._directory}: {reason}: choose another --workdir") from error
     if not read_only:
       self._finish_deletions()
 
-  def __enter__(self) -> "Checkpointer":
+  def __enter__(self) -> Self:
     return self
 
   def __exit__(self, *unused: object) -> None:
     self.close()
 
   def all_steps(self) -> list[int]:
-    """Steps of the kept checkpoints, ascending."""
+    """Steps of the kept checkpoints, ascending; waits for the save under way."""
+    self.wait()
     return sorted(self._manager.all_steps())
 
   def latest_step(self) -> int | None:
@@ -108,8 +110,7 @@ class Checkpointer:
     Raises:
       UserError: this save could not start, or the one before it failed.
     """
-    if step in self.all_steps():
-      self.wait()
+    if step in self._manager.all_steps():
       return False
     record = {"format": FORMAT, **meta, "leaves": _describe(state)}
     try:
@@ -162,7 +163,7 @@ class Checkpointer:
       raise UserError(
           f"{self._directory}: no checkpoint of step {step}: kept are {', '.join(map(str, steps))}"
       )
-    return int(step)  # type: ignore[arg-type]
+    return int(step)
 
   def read_meta(self, step: int | str | None = None) -> Meta:
     """The `meta` of a checkpoint with its "format" and "leaves", without reading its arrays.
@@ -176,10 +177,13 @@ class Checkpointer:
       meta = json.loads(path.read_text(encoding="utf-8"))
       version = meta["format"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-      raise UserError(f"{path}: unreadable ({error}): remove checkpoint {step} or restore it") from error
+      raise UserError(
+          f"{path}: unreadable ({error}): remove {path.parent.parent} to go on from another"
+      ) from error
     if version != FORMAT:
       raise UserError(
-          f"{path}: checkpoint format {version}, this code reads {FORMAT}: use the version that wrote it"
+          f"{path}: checkpoint format {version}, this code reads {FORMAT}: use the code version "
+          f"that wrote it ({meta.get('code_version', 'unknown')})"
       )
     return meta
 
@@ -282,7 +286,9 @@ def check_writable(workdir: str | os.PathLike[str], needed_bytes: int = 0) -> No
       probe.unlink(missing_ok=True)
     free = shutil.disk_usage(path).free
   except OSError as error:
-    raise UserError(f"{path}: cannot be written ({error.strerror}): choose another --workdir") from error
+    raise UserError(
+        f"{path}: cannot be written ({error.strerror}): choose another --workdir"
+    ) from error
   needed = needed_bytes + MIN_FREE_BYTES
   if free < needed:
     raise UserError(
@@ -296,7 +302,9 @@ def state_bytes(abstract_state: Any) -> int:
   return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(abstract_state))
 
 
-def config_differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+def config_differences(
+    old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
+) -> list[str]:
   """Keys whose values differ between two configs of JSON values: "model.width: 256 -> 512"."""
   old, new = (json.loads(json.dumps(side)) for side in (old, new))  # Tuples become lists.
   lines = []
@@ -321,7 +329,7 @@ def _check_fit(
     where: str, meta: Meta, expected: Mapping[str, str], config: Mapping[str, Any] | None
 ) -> None:
   found = meta["leaves"]
-  wrong = [name for name in [*expected, *(set(found) - set(expected))] if found.get(name) != expected.get(name)]
+  wrong = [name for name in {**expected, **found} if found.get(name) != expected.get(name)]
   if not wrong:
     return
   name = wrong[0]
@@ -330,7 +338,7 @@ def _check_fit(
       f"expected {expected.get(name, 'nothing')}"
   )
   if len(wrong) > 1:
-    message += f", and {len(wrong) - 1} more leaves"
+    message += f", and {len(wrong) - 1} more"
   differences = config_differences(meta["config"], config) if config and "config" in meta else []
   if differences:
     shown = "; ".join(differences[:5]) + ("; ..." if len(differences) > 5 else "")

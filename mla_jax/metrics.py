@@ -7,7 +7,7 @@ import os
 import pathlib
 import sys
 import time
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -52,7 +52,7 @@ class MetricAccumulator:
 
   def add(self, sums: Sums, step: int) -> None:
     """Adds one step's metrics; `step` is the number that `nonfinite_step` would name."""
-    new = {name: (jnp.asarray(total), jnp.asarray(weight)) for name, (total, weight) in sums.items()}
+    new = {name: tuple(map(jnp.asarray, pair)) for name, pair in sums.items()}
     running = self._running
     if running is None:
       running = {name: (np.float32(0), np.float32(0)) for name in new}
@@ -103,44 +103,51 @@ class MetricWriter:
 
       try:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(self._path, "ab", buffering=0)
+        self._fd = _open_whole(self._path)
       except OSError as error:
         raise UserError(f"{self._path}: {error.strerror}: choose another --workdir") from error
       writer = metric_writers.SummaryWriter(str(self._path.parent))
       self._tensorboard = metric_writers.AsyncWriter(writer)
 
-  def __enter__(self) -> "MetricWriter":
+  def __enter__(self) -> Self:
     return self
 
   def __exit__(self, *unused: object) -> None:
     self.close()
 
   def write(self, step: int, scalars: Mapping[str, float]) -> None:
-    """Writes scalars of a step. The terminal shows those whose name has no "/"."""
+    """Writes scalars of a step. The terminal shows those whose name has no "/".
+
+    Raises:
+      UserError: the disk is full.
+    """
     if not self._active:
       return
     values = {name: float(value) for name, value in scalars.items()}
     record: dict[str, Any] = {"step": step, "time": round(time.time(), 3)}
     record |= {name: value if math.isfinite(value) else None for name, value in values.items()}
     # One call for the whole line: a kill falls before or after it.
-    self._file.write((json.dumps(record) + "\n").encode())
+    try:
+      os.write(self._fd, _encode(record))
+    except OSError as error:
+      raise UserError(f"{self._path}: {error.strerror}: free space and start again") from error
     self._tensorboard.write_scalars(step, values)
     print(self._line(step, values), file=self._terminal or sys.stderr, flush=True)
 
   def truncate_after(self, step: int) -> None:
-    """On resuming from `step`: drops later lines, and a last line that a kill tore."""
+    """On resuming from `step`: drops the lines of later steps.
+
+    Raises:
+      UserError: a line is not a metrics record.
+    """
     if not self._active:
       return
-    kept = b"".join(
-        json.dumps(record).encode() + b"\n"
-        for record in read_metrics(self._path)
-        if record["step"] <= step
-    )
+    kept = [record for record in read_metrics(self._path) if record["step"] <= step]
     temporary = self._path.with_suffix(".jsonl.tmp")
-    temporary.write_bytes(kept)
-    self._file.close()
+    temporary.write_bytes(b"".join(map(_encode, kept)))
+    os.close(self._fd)
     os.replace(temporary, self._path)
-    self._file = open(self._path, "ab", buffering=0)
+    self._fd = _open_whole(self._path)
 
   def flush(self) -> None:
     """Waits until everything is on disk."""
@@ -150,8 +157,9 @@ class MetricWriter:
   def close(self) -> None:
     """Flushes and closes; no writing afterwards."""
     if self._active:
+      self._active = False
       self._tensorboard.close()
-      self._file.close()
+      os.close(self._fd)
 
   def _line(self, step: int, values: Mapping[str, float]) -> str:
     width = len(str(self._total_steps))
@@ -163,6 +171,18 @@ class MetricWriter:
     if "eta_seconds" in values:
       parts.append(f"left {show_seconds(values['eta_seconds'])}")
     return "  ".join(parts)
+
+
+def _encode(record: Mapping[str, Any]) -> bytes:
+  return (json.dumps(record) + "\n").encode()
+
+
+def _open_whole(path: pathlib.Path) -> int:
+  """Opens for appending, without a last line that a kill tore."""
+  fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+  content = path.read_bytes()
+  os.ftruncate(fd, content.rfind(b"\n") + 1)
+  return fd
 
 
 def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -188,7 +208,7 @@ def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
 
 def show_seconds(seconds: float) -> str:
   """A duration to read: "2d03h", "1h02m", "3m04s", "5s"."""
-  whole = int(round(seconds))
+  whole = round(seconds)
   minutes, secs = divmod(whole, 60)
   hours, minutes = divmod(minutes, 60)
   days, hours = divmod(hours, 24)

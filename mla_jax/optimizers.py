@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 import dataclasses
 import difflib
+import math
 from typing import Any
 
 import jax
@@ -41,15 +42,16 @@ class Settings:
     settings = cls(**{field.name: config[field.name] for field in dataclasses.fields(cls)})
     _check_choice("optimizer.name", settings.name, tuple(OPTIMIZERS))
     _check_choice("optimizer.schedule", settings.schedule, tuple(SCHEDULES))
-    for key, low, high in (
-        ("learning_rate", 0.0, None), ("warmup_steps", 0, None), ("final_lr_fraction", 0.0, 1.0),
-        ("weight_decay", 0.0, None), ("b1", 0.0, 1.0), ("b2", 0.0, 1.0), ("clip_norm", 0.0, None),
-        ("ema_decay", 0.0, 1.0),
-    ):
-      value = getattr(settings, key)
-      if not value >= low or (high is not None and not value <= high):
-        limits = f"at least {low}" if high is None else f"from {low} to {high}"
-        raise UserError(f"optimizer.{key}={value}: must be {limits}")
+    for key in ("learning_rate", "warmup_steps", "weight_decay", "clip_norm"):
+      if not 0 <= getattr(settings, key) < math.inf:
+        raise UserError(f"optimizer.{key}={getattr(settings, key)}: must be 0 or more")
+    for key in ("b1", "b2", "ema_decay"):
+      if not 0 <= getattr(settings, key) < 1:
+        raise UserError(f"optimizer.{key}={getattr(settings, key)}: must be from 0 to below 1")
+    if not 0 <= settings.final_lr_fraction <= 1:
+      raise UserError(
+          f"optimizer.final_lr_fraction={settings.final_lr_fraction}: must be from 0 to 1"
+      )
     for pair in settings.lr_multipliers:
       if len(pair) != 2 or not isinstance(pair[0], str) or not pair[1] >= 0:
         raise UserError(f"optimizer.lr_multipliers: {pair!r} must be a (regex, factor >= 0) pair")
@@ -107,7 +109,7 @@ def make_schedule(settings: Settings, total_steps: int) -> Schedule:
   warmup = settings.warmup_steps
   if warmup >= total_steps:
     raise UserError(
-        f"optimizer.warmup_steps={warmup}: must be less than train.steps={total_steps}: change one of them"
+        f"optimizer.warmup_steps={warmup}: must be less than train.steps={total_steps}: change one"
     )
   peak, final = settings.learning_rate, settings.final_lr_fraction
   decay = SCHEDULES[settings.schedule]

@@ -6,6 +6,7 @@ and matches whole paths with regular expressions: first match wins.
 
 from collections.abc import Mapping, Sequence
 import difflib
+import math
 import re
 from typing import Any, TypeVar
 
@@ -37,12 +38,12 @@ def make_mesh(config: ConfigDict, devices: Sequence[jax.Device] | None = None) -
   devices = jax.devices() if devices is None else list(devices)
   sizes = {axis: int(config[axis]) for axis in AXES}
   shown = " x ".join(f"mesh.{axis}={size}" for axis, size in sizes.items())
-  known = int(np.prod([size for size in sizes.values() if size != -1]))
-  if sum(size == -1 for size in sizes.values()) > 1 or any(s < 1 and s != -1 for s in sizes.values()):
+  given = [size for size in sizes.values() if size != -1]
+  if len(given) < len(AXES) - 1 or min(given) < 1:
     raise UserError(f"{shown}: each must be at least 1, and at most one -1 (all devices left)")
-  if -1 in sizes.values() and len(devices) % known == 0:
-    sizes = {axis: len(devices) // known if size == -1 else size for axis, size in sizes.items()}
-  if int(np.prod(list(sizes.values()))) != len(devices):
+  rest = len(devices) // math.prod(given)
+  sizes = {axis: rest if size == -1 else size for axis, size in sizes.items()}
+  if math.prod(sizes.values()) != len(devices):
     raise UserError(f"{shown}: does not fit the {len(devices)} devices: set one of them to -1")
   return jax.make_mesh(
       tuple(sizes.values()), AXES, axis_types=(AxisType.Auto,) * len(AXES), devices=devices
@@ -94,7 +95,7 @@ def first_matches(
     if index is not None:
       found[name] = index
     elif cover:
-      raise UserError(f"{key}: no rule matches parameter {name!r}: add one, e.g. ('.*', PartitionSpec())")
+      raise UserError(f"{key}: none matches parameter {name!r}: add one, e.g. ('.*', P())")
   for index, pattern in enumerate(patterns):
     if index not in found.values():
       raise UserError(_dead(pattern, compiled[index], names, key))
@@ -104,7 +105,10 @@ def first_matches(
 def _dead(pattern: str, compiled: re.Pattern[str], names: Sequence[str], key: str) -> str:
   shadowed = [name for name in names if compiled.fullmatch(name)]
   if shadowed:
-    return f"{key}: {pattern!r} is never used: earlier patterns take all it matches, e.g. {shadowed[0]!r}"
+    return (
+        f"{key}: {pattern!r} is never used: earlier patterns take all it matches, e.g. "
+        f"{shadowed[0]!r}: remove it or move it up"
+    )
   inside = [name for name in names if compiled.search(name)]
   near = inside or difflib.get_close_matches(re.sub(r"[^\w/]+", "", pattern), names, n=3, cutoff=0)
   return (
@@ -125,8 +129,8 @@ def param_shardings(abstract: Tree, rules: Rules, mesh: Mesh) -> Tree:
     UserError: a parameter no rule matches, a rule that matches nothing, or a spec that does not fit
       the parameter's shape; naming it.
   """
-  leaves = named_leaves(abstract)
-  found = first_matches([pattern for pattern, _ in rules], list(leaves), "sharding rules", cover=True)
+  patterns = [pattern for pattern, _ in rules]
+  found = first_matches(patterns, list(named_leaves(abstract)), "sharding rules", cover=True)
 
   def sharding(path: Sequence[Any], leaf: Any) -> NamedSharding:
     name = path_name(path)
@@ -138,16 +142,17 @@ def param_shardings(abstract: Tree, rules: Rules, mesh: Mesh) -> Tree:
 
 
 def _check_spec(name: str, shape: tuple[int, ...], spec: PartitionSpec, mesh: Mesh) -> None:
+  where = f"sharding rules: {spec} for {name!r} of shape {shape}"
   if len(spec) > len(shape):
-    raise UserError(f"sharding rules: {spec} has more dimensions than {name!r} of shape {shape}")
-  for size, axes in zip(shape, spec, strict=False):
-    axes = () if axes is None else (axes,) if isinstance(axes, str) else axes
+    raise UserError(f"{where}: has more dimensions than the parameter: shorten it")
+  for size, entry in zip(shape, spec, strict=False):  # A spec may be shorter: the rest is whole.
+    axes = () if entry is None else (entry,) if isinstance(entry, str) else entry
     unknown = [axis for axis in axes if axis not in mesh.shape]
     if unknown:
-      raise UserError(f"sharding rules: {spec} of {name!r}: the mesh has no axis {unknown[0]!r}, only {AXES}")
-    parts = int(np.prod([mesh.shape[axis] for axis in axes]))
+      raise UserError(f"{where}: the mesh has no axis {unknown[0]!r}: use {' or '.join(AXES)}")
+    parts = math.prod(mesh.shape[axis] for axis in axes)
     if size % parts:
-      raise UserError(f"sharding rules: {name!r} of shape {shape}: {size} is not divisible by the {parts} devices of {spec}")
+      raise UserError(f"{where}: {size} does not divide over {parts} devices: shard another one")
 
 
 def mirrored_shardings(abstract: Tree, params: Any, shardings: Any, mesh: Mesh) -> Tree:
@@ -156,10 +161,8 @@ def mirrored_shardings(abstract: Tree, params: Any, shardings: Any, mesh: Mesh) 
   A leaf whose path ends in a parameter's path and that has its shape (a moment, a moving average)
   lives where the parameter lives; all others (counters, factored moments) are on every device.
   """
-  known = {
-      name: (tuple(leaf.shape), sharding)
-      for (name, leaf), sharding in zip(named_leaves(params).items(), jax.tree.leaves(shardings), strict=True)
-  }
+  homes = named_leaves(shardings)
+  known = {name: (tuple(leaf.shape), homes[name]) for name, leaf in named_leaves(params).items()}
 
   def sharding(path: Sequence[Any], leaf: Any) -> NamedSharding:
     for start in range(len(path)):  # Longest ending first: "a/kernel" before "kernel".
@@ -185,7 +188,9 @@ def to_global(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Arra
   local = len(mesh.local_devices)
   for name, rows in batch.items():
     if len(rows) % local:
-      raise UserError(f"batch: {name!r} has {len(rows)} rows, not divisible by {local} devices: change the batch size")
+      raise UserError(
+          f"batch: {name!r}: {len(rows)} rows do not divide over {local} devices: change the rows"
+      )
   return {
       name: jax.make_array_from_process_local_data(sharding, np.asarray(rows))
       for name, rows in batch.items()

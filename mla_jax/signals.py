@@ -1,9 +1,10 @@
 """A polite request to stop, read by the loop between steps."""
 
+import os
 import signal
 import threading
 import types
-from typing import Any
+from typing import Any, Self
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -18,9 +19,10 @@ class StopSignal:
 
   def __init__(self) -> None:
     self.requested = False
+    self._interrupted = False
     self._earlier: dict[signal.Signals, Any] = {}
 
-  def __enter__(self) -> "StopSignal":
+  def __enter__(self) -> Self:
     if threading.current_thread() is threading.main_thread():
       self._earlier = {which: signal.signal(which, self._handle) for which in SIGNALS}
     return self
@@ -33,6 +35,9 @@ class StopSignal:
 
   def _handle(self, number: int, frame: types.FrameType | None) -> None:
     del frame
-    if number == signal.SIGINT and self.requested:
+    if number == signal.SIGINT and self._interrupted:
       raise KeyboardInterrupt
+    self._interrupted |= number == signal.SIGINT
     self.requested = True
+    # Not print: its buffer may be locked by what the signal interrupted.
+    os.write(2, f"{signal.Signals(number).name}: stopping at the next step\n".encode())

@@ -30,14 +30,13 @@ class StepClock:
     self._examples = examples
     self._total_steps = total_steps
     self._now = now
-    self._waited = 0.0
-    self._paused = 0.0
-    self._laps = 0
+    self._after_first: tuple[float, int] | None = None  # Time and step where the first lap ended.
+    self.start(0)
 
   def start(self, step: int) -> None:
     """Starts the first lap; `step` is the number of updates done before it."""
-    self._lap_step = step
-    self._lap_time = self._now()
+    self._lap_step, self._lap_time = step, self._now()
+    self._waited = self._paused = 0.0
 
   @contextlib.contextmanager
   def waiting(self) -> Iterator[None]:
@@ -71,17 +70,17 @@ class StepClock:
     active = max(now - self._lap_time - self._paused, 1e-9)
     step_time = active / steps
     per_step = step_time
-    if self._laps:
-      per_step = (now - self._second_lap_time) / (step - self._second_lap_step)
+    if self._after_first is None:
+      self._after_first = now, step
     else:
-      self._second_lap_time, self._second_lap_step = now, step
+      begin_time, begin_step = self._after_first
+      per_step = (now - begin_time) / (step - begin_step)
     result = {
         "step_time": step_time,
         "examples_per_second": self._examples / step_time,
         "input_wait_share": min(self._waited / active, 1.0),
         "eta_seconds": max(self._total_steps - step, 0) * per_step,
     }
-    self._laps += 1
     self._lap_step, self._lap_time = step, now
     self._waited = self._paused = 0.0
     return result

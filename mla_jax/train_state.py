@@ -1,6 +1,7 @@
-"""The state of training, and how it is born and stepped. Randomness is not in it: fold (seed, step)."""
+"""The state of training, how it is born and stepped. Its randomness is folded from (seed, step)."""
 
 from collections.abc import Callable
+import dataclasses
 from typing import Any
 
 import flax.struct
@@ -133,9 +134,11 @@ def apply_gradients(
     decay = jnp.asarray(ema_decay, jnp.float32)
     if ema_warmup:
       decay = jnp.minimum(decay, (1.0 + state.step) / (10.0 + state.step))
-    ema_params = jax.tree.map(lambda old, new: old + (1.0 - decay) * (new - old), ema_params, params)
-  return state.replace(
-      step=state.step + 1, params=params, opt_state=opt_state, ema_params=ema_params
+    ema_params = jax.tree.map(
+        lambda old, new: old + (1.0 - decay).astype(old.dtype) * (new - old), ema_params, params
+    )
+  return dataclasses.replace(
+      state, step=state.step + 1, params=params, opt_state=opt_state, ema_params=ema_params
   )
 
 

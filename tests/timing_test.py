@@ -1,0 +1,105 @@
+import pytest
+
+from mla_jax import timing
+from mla_jax.timing import StepClock
+
+
+class _Now:
+  """A clock that tests set."""
+
+  def __init__(self) -> None:
+    self.time = 100.0
+
+  def __call__(self) -> float:
+    return self.time
+
+
+def _step(clock: StepClock, now: _Now, wait: float, work: float) -> None:
+  with clock.waiting():
+    now.time += wait
+  now.time += work
+
+
+def test_lap_measures_time_wait_and_rate() -> None:
+  now = _Now()
+  clock = StepClock(examples=32, total_steps=100, now=now)
+  now.time += 1000  # Building the model, before the start.
+  clock.start(0)
+  for _ in range(4):
+    _step(clock, now, wait=0.5, work=1.5)
+  assert clock.lap(4) == pytest.approx({
+      "step_time": 2.0, "examples_per_second": 16.0, "input_wait_share": 0.25,
+      "eta_seconds": 96 * 2.0,
+  })
+
+
+def test_pauses_count_only_in_the_time_left() -> None:
+  now = _Now()
+  clock = StepClock(examples=1, total_steps=30, now=now)
+  clock.start(10)
+  _step(clock, now, wait=0.0, work=60.0)  # Compiles.
+  assert clock.lap(11)["step_time"] == 60.0
+  for _ in range(4):
+    _step(clock, now, wait=0.0, work=1.0)
+  with clock.paused():
+    now.time += 4.0
+  found = clock.lap(15)
+  assert found["step_time"] == 1.0
+  assert found["input_wait_share"] == 0.0
+  assert found["eta_seconds"] == 15 * 2.0  # As many pauses are to come; no compilation is.
+  _step(clock, now, wait=1.0, work=0.0)
+  assert clock.lap(16)["input_wait_share"] == 1.0  # The earlier pause is not counted again.
+
+
+def test_a_lap_without_a_step_says_nothing() -> None:
+  clock = StepClock(examples=1, total_steps=10)
+  clock.start(5)
+  assert clock.lap(5) == {}
+
+
+def test_a_pause_ends_with_its_error() -> None:
+  now = _Now()
+  clock = StepClock(examples=1, total_steps=10, now=now)
+
+  def fail() -> None:
+    with clock.paused():
+      now.time += 5.0
+      raise ValueError
+
+  with pytest.raises(ValueError):  # noqa: PT011
+    fail()
+  now.time += 1.0
+  assert clock.lap(1)["step_time"] == 1.0
+
+
+def test_past_the_end_nothing_is_left() -> None:
+  now = _Now()
+  clock = StepClock(examples=1, total_steps=2, now=now)
+  now.time += 1.0
+  assert clock.lap(3)["eta_seconds"] == 0.0
+
+
+def test_memory_grows_with_what_is_held() -> None:
+  before = timing.memory()["host_rss_bytes"]
+  held = bytearray(b"x" * (64 * 2**20))
+  after = timing.memory()["host_rss_bytes"]
+  assert after - before > 0.8 * len(held)
+  assert before > 2**20
+
+
+def test_device_memory_is_the_fullest_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+
+  class Device:
+
+    def __init__(self, stats: dict[str, int] | None) -> None:
+      self._stats = stats
+
+    def memory_stats(self) -> dict[str, int] | None:
+      return self._stats
+
+  devices = [Device({"bytes_in_use": 3, "peak_bytes_in_use": 9}), Device({"bytes_in_use": 5})]
+  monkeypatch.setattr(timing.jax, "local_devices", lambda: devices)
+  found = timing.memory()
+  assert (found["device_bytes"], found["device_peak_bytes"]) == (5.0, 9.0)
+  monkeypatch.setattr(timing.jax, "local_devices", lambda: [Device(None)])
+  assert set(timing.memory()) == {"host_rss_bytes"}
