@@ -131,6 +131,33 @@ def evaluation() -> ConfigDict:
   return ConfigDict({"batch_size": 64, "bootstrap": 1000, "examples": 12})
 
 
+def pixels(config: ConfigDict, *, image_size: int = 112, frames: int = 8) -> None:
+  """Reads frames instead of features: a small ViT on each, trained from scratch."""
+  config.model.video.kind = "pixels"
+  config.data.image_size = image_size
+  config.data.num_frames = frames
+  config.data.video_segments = frames // 2
+
+
+def vit_base(config: ConfigDict) -> None:
+  """ViT-B/16 at 224 px with a text encoder to match: for accelerators."""
+  pixels(config, image_size=224)
+  model = config.model
+  model.width, model.embed_dim = 768, 512
+  model.dtype = "bfloat16"
+  model.scan = model.remat = True
+  model.video.frame_layers, model.video.temporal_layers, model.video.heads = 12, 2, 12
+  model.text.layers, model.text.heads = 12, 12
+  model.fusion.layers, model.fusion.heads = 4, 12
+  config.optimizer.learning_rate = 1e-4
+
+
+def without_video(config: ConfigDict) -> None:
+  """The text-only twin of a QA run: the same model, nothing to align, no frame read."""
+  config.model.use_video = False
+  config.loss.global_weight = config.loss.segment_weight = 0.0
+
+
 def debug(config: ConfigDict, *, rows: int = 8) -> ConfigDict:
   """The same run at a size that takes seconds on a laptop: every code path, no meaning."""
   for source in config.data.sources.values():
@@ -140,6 +167,8 @@ def debug(config: ConfigDict, *, rows: int = 8) -> ConfigDict:
   config.data.text_length = 16
   config.data.image_size = 2 * config.model.video.patch_size
   config.model.width = config.model.embed_dim = 32
+  for part in ("video", "text", "fusion"):
+    config.model[part].heads = 2
   config.model.video.frame_layers = config.model.video.temporal_layers = 1
   config.model.text.layers = config.model.fusion.layers = 1
   config.optimizer.warmup_steps = 1

@@ -4,9 +4,10 @@
 Prepare: `msrvtt_retrieval`, then `timed_captions --family=msrvtt`, into one `--out`.
 """
 
+from ml_collections import ConfigDict
+
 from configs import common
 from mla_jax.config_lib import parse_arg
-from ml_collections import ConfigDict
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
@@ -24,11 +25,6 @@ def get_config(arg: str | None = None) -> ConfigDict:
   config.loss.segment_pairing = "timed+latent"
   if args.pixels:
     config.name += "_pixels"
-    _pixels(config)
+    common.pixels(config)
   return common.debug(config) if args.debug else config
 
-
-def _pixels(config: ConfigDict) -> None:
-  config.model.video.kind = "pixels"
-  config.data.num_frames = 8
-  config.data.video_segments = 4

@@ -1,11 +1,13 @@
 """Evaluation of a trained run: restore, evaluate, write."""
 
+from collections.abc import Mapping
 import json
 import pathlib
 from typing import Any
 
 from ml_collections import ConfigDict
 
+from mla_jax import config_lib
 from mla_jax import run as run_lib
 from mla_jax.data import sources
 from mla_jax.errors import UserError
@@ -14,13 +16,42 @@ from mla_jax.tasks.base import Evaluation
 from mla_jax.train_step import abstract_state
 
 
-def evaluate(config: ConfigDict, workdir: pathlib.Path, step: str | int = "best") -> dict[str, Any]:
+def load_config(
+    workdir: pathlib.Path, config_file: str | None, overrides: Mapping[str, Any]
+) -> ConfigDict:
+  """The config the workdir was trained with, changed by the explicit overrides alone.
+
+  Args:
+    workdir: of the run.
+    config_file: `--config`, not needed; if given, its model must be the workdir's.
+    overrides: dotted key -> value.
+
+  Raises:
+    UserError: no run in the workdir, or one of another model than the config file's.
+  """
+  if not (workdir / "config.json").exists():
+    raise UserError(f"{workdir}: holds no run (no config.json); train it first or mend --workdir")
+  saved = config_lib.read_config(workdir / "config.json")
+  config = config_lib.apply_overrides(saved, overrides)
+  if config_file:
+    asked = config_lib.load_config(config_file, overrides)
+    different = config_lib.diff_configs(config.model, asked.model)
+    if config.task != asked.task or different:
+      different = different or [f"task: {config.task} -> {asked.task}"]
+      raise UserError(
+          f"{workdir}: was trained with another model than {config_file} "
+          f"({'; '.join(different[:3])}); leave --config out, or name the run's own"
+      )
+  return config
+
+
+def evaluate(config: ConfigDict, workdir: pathlib.Path, step: str = "best") -> dict[str, Any]:
   """Evaluates a checkpoint on `data.eval_split`; needs the workdir and that split, nothing else.
 
   Args:
     config: the run's own (`load_config`), with what differs for this evaluation.
     workdir: of the run.
-    step: "best", "latest" or a number.
+    step: "best", "latest" or a number, as typed.
 
   Returns:
     The metrics, as written to `WORKDIR/eval/<dataset>_<split>.json`; beside it are a dump of every
@@ -34,7 +65,7 @@ def evaluate(config: ConfigDict, workdir: pathlib.Path, step: str | int = "best"
       config.data, config.data.eval_texts, config.data.eval_split, with_video=config.model.use_video
   )
   with run_lib.open_checkpoints(run, read_only=True) as saved:
-    chosen = saved.find(step)
+    chosen = saved.find(int(step) if step.isdecimal() else step)
     state = saved.restore(abstract_state(run), chosen)
   params = state.eval_params
   evaluation = run.task.evaluator(run.model, run.mesh, run.reader, texts)(params)

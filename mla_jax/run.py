@@ -8,17 +8,14 @@ import shutil
 import jax
 from ml_collections import ConfigDict
 
-from mla_jax import checkpoints
-from mla_jax import config_lib
-from mla_jax import sharding
+from mla_jax import checkpoints, config_lib, sharding
 from mla_jax.data import answers as answers_lib
 from mla_jax.data.examples import Shapes
 from mla_jax.data.pipeline import Reader
 from mla_jax.data.records import MediaStore
 from mla_jax.data.text import Tokenizer
 from mla_jax.errors import UserError
-from mla_jax.models.mla import build_model
-from mla_jax.models.mla import MLA
+from mla_jax.models.mla import MLA, build_model
 from mla_jax.tasks.base import Task
 from mla_jax.tasks.registry import make_task
 

@@ -5,18 +5,13 @@ import pathlib
 
 from ml_collections import ConfigDict
 
-from mla_jax import checkpoints
+from mla_jax import checkpoints, signals, timing
 from mla_jax import run as run_lib
-from mla_jax import signals
-from mla_jax import timing
 from mla_jax.data import sources
-from mla_jax.metrics import MetricAccumulator
-from mla_jax.metrics import MetricWriter
-from mla_jax.tasks.base import Evaluate
-from mla_jax.tasks.base import numbers
+from mla_jax.metrics import MetricAccumulator, MetricWriter
+from mla_jax.tasks.base import Evaluate, numbers
 from mla_jax.train_state import TrainState
-from mla_jax.train_step import make_training
-from mla_jax.train_step import Training
+from mla_jax.train_step import Training, make_training
 
 
 def train(config: ConfigDict, workdir: pathlib.Path) -> bool:

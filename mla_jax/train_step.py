@@ -11,11 +11,8 @@ from ml_collections import ConfigDict
 import numpy as np
 import optax
 
-from mla_jax import checkpoints
-from mla_jax import config_lib
-from mla_jax import optimizers
+from mla_jax import checkpoints, config_lib, optimizers, sharding
 from mla_jax import run as run_lib
-from mla_jax import sharding
 from mla_jax import train_state as train_state_lib
 from mla_jax.data import pipeline
 from mla_jax.data.sources import Source
@@ -23,9 +20,7 @@ from mla_jax.errors import UserError
 from mla_jax.metrics import MetricAccumulator
 from mla_jax.models.mla import MLA
 from mla_jax.run import Run
-from mla_jax.tasks.base import Batch
-from mla_jax.tasks.base import Metrics
-from mla_jax.tasks.base import Task
+from mla_jax.tasks.base import Batch, Metrics, Task
 from mla_jax.train_state import TrainState
 
 Step = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]

@@ -73,7 +73,7 @@ def example_fields(
     text, segments = _run_of_sentences(text, segments, sentences, rng)
   fields = text_fields(text, segments, tokenizer, shapes)
   if answers is not None:
-    fields["answer"] = np.int32(answers.get(record.answer, -1) if record.answer else -1)
+    fields["answer"] = np.array(answers.get(record.answer, -1), np.int32)
     if align:
       full, parts = _with_answer(text, segments, record.answer)
       fields |= text_fields(full, parts, tokenizer, shapes, prefix="align_")
@@ -85,7 +85,7 @@ def blank_fields(fields: Fields) -> Fields:
   blank = {name: np.zeros_like(value) for name, value in fields.items()}
   blank["times"] = np.full_like(fields["times"], np.nan)
   if "answer" in fields:
-    blank["answer"] = np.int32(-1)
+    blank["answer"] = np.array(-1, np.int32)
   return blank
 
 

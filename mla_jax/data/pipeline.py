@@ -6,15 +6,10 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from mla_jax.data import clips
-from mla_jax.data import order
-from mla_jax.data.examples import blank_fields
-from mla_jax.data.examples import example_fields
-from mla_jax.data.examples import Fields
-from mla_jax.data.examples import Shapes
+from mla_jax.data import clips, order
+from mla_jax.data.examples import Fields, Shapes, blank_fields, example_fields
 from mla_jax.data.records import MediaStore
-from mla_jax.data.sources import Source
-from mla_jax.data.sources import Texts
+from mla_jax.data.sources import Source, Texts
 from mla_jax.data.text import Tokenizer
 
 _PARALLEL_LOOKUPS = 2
@@ -151,7 +146,7 @@ def _train_row(
           sentences=source.sentences,
           rng=rng,
       )
-      | {"mask": np.bool_(True), "example_id": np.int32(item)}
+      | {"mask": np.array(True), "example_id": np.array(item, np.int32)}
       for record, item in zip(source.texts.store.read(source.texts.split, items), items, strict=True)
   ]
   texts += [blank_fields(texts[0])] * (captions - len(texts))
@@ -161,13 +156,13 @@ def _train_row(
   video = int(source.texts.videos[drawn[0]])
   if reader.media is not None:
     fields |= clips.draws(reader.shapes, rng) | {"raw": _raw(reader.media, video)}
-  return fields | {"video_key": np.int32(video)}
+  return fields | {"video_key": np.array(video, np.int32)}
 
 
 def _eval_video(reader: Reader, video: int) -> Fields:
   assert reader.media is not None
   raw = _raw(reader.media, video)
-  return clips.centred(reader.shapes) | {"raw": raw, "video_key": np.int32(video)}
+  return clips.centred(reader.shapes) | {"raw": raw, "video_key": np.array(video, np.int32)}
 
 
 def _raw(media: MediaStore, video: int) -> np.ndarray:
@@ -183,7 +178,7 @@ def _eval_batches(
   def fetch_marked(step: np.ndarray) -> list[Fields]:
     chosen = places[int(step) * batch : (int(step) + 1) * batch]
     return [
-        row | {"mask": np.bool_(place < count), "example_id": np.int32(place)}
+        row | {"mask": np.array(place < count), "example_id": np.array(place, np.int32)}
         for row, place in zip(fetch(chosen), chosen, strict=True)
     ]
 

@@ -92,12 +92,13 @@ class TextStore:
   """The texts of one prepared dataset, by split and position.
 
   Attributes:
+    directory: the folder.
     manifest: the folder's manifest.json.
     splits: name -> number of texts.
   """
 
   def __init__(self, directory: pathlib.Path, manifest: dict[str, Any]):
-    self._directory = directory
+    self.directory = directory
     self.manifest = manifest
     self.splits: dict[str, int] = {
         name: split["texts"] for name, split in manifest["splits"].items()}
@@ -117,12 +118,12 @@ class TextStore:
 
   def media_index(self, split: str) -> np.ndarray:
     """[n] int64: each text's record in the family's media, -1 where its video is not there."""
-    path = self._directory / record_format.media_index_name(self._known(split))
+    path = self.directory / record_format.media_index_name(self._known(split))
     return np.load(path, allow_pickle=False)
 
   def video_ids(self, split: str) -> list[str]:
     """The video of every text, without reading the records."""
-    return (self._directory / record_format.video_ids_name(self._known(split))).read_text().split()
+    return (self.directory / record_format.video_ids_name(self._known(split))).read_text().split()
 
   def read(self, split: str, indices: Sequence[int] | np.ndarray) -> list[TextRecord]:
     """The texts at `indices` of a split; thread-safe.
@@ -135,7 +136,7 @@ class TextStore:
 
   def _known(self, split: str) -> str:
     if split not in self.splits:
-      raise UserError(f"{self._directory}: no split {split!r}: there are {', '.join(self.splits)}")
+      raise UserError(f"{self.directory}: no split {split!r}: there are {', '.join(self.splits)}")
     return split
 
 

@@ -5,12 +5,9 @@ import pathlib
 from typing import Any
 
 from mla_jax.data.sources import Texts
-from mla_jax.report import examples
-from mla_jax.report import page
-from mla_jax.report import plots
+from mla_jax.report import examples, page, plots
 from mla_jax.run import Run
-from mla_jax.tasks.base import Evaluation
-from mla_jax.tasks.base import numbers
+from mla_jax.tasks.base import Evaluation, numbers
 
 
 def write_report(

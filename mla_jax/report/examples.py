@@ -12,8 +12,7 @@ from mla_jax.data.segments import merge_segments
 from mla_jax.data.sources import Texts
 from mla_jax.models.mla import MLA
 from mla_jax.run import Run
-from mla_jax.tasks.encode import encode_text
-from mla_jax.tasks.encode import encode_video
+from mla_jax.tasks.encode import apply, encode_text, encode_video
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +86,7 @@ def _similarity(run: Run, params: Any, batch: dict[str, np.ndarray]) -> jax.Arra
       text = encode_text(module, batch, segments=data.text_segments, train=False)
       return video.segment_embedding @ text.segment_embedding.transpose(0, 2, 1)
 
-    return run.model.apply({"params": params}, method=forward)
+    return apply(run.model, params, forward)
 
   numbers = {name: value for name, value in batch.items() if name != "overlap"}
   return similarity(params, numbers)

@@ -5,14 +5,10 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from mla_jax.errors import UserError
-from mla_jax.losses import contrastive
-from mla_jax.losses import segment
-from mla_jax.losses.types import LossOutput
-from mla_jax.losses.types import Side
-from mla_jax.models.mla import Encoded
-from mla_jax.models.mla import Scales
-from mla_jax.tasks.base import Batch
-from mla_jax.tasks.base import Metrics
+from mla_jax.losses import contrastive, segment
+from mla_jax.losses.types import LossOutput, Side
+from mla_jax.models.mla import Encoded, Scales
+from mla_jax.tasks.base import Batch, Metrics
 
 _GLOBAL = {"softmax": contrastive.softmax_alignment, "sigmoid": contrastive.sigmoid_alignment}
 
@@ -89,7 +85,7 @@ def _segment(
   if "latent" in pairings:
     if "timed" in pairings:
       timed = (overlap >= 0).any(axis=(1, 2))
-      text = text.replace(mask=text.mask & ~timed[:, None])
+      text = Side(text.embedding, text.mask & ~timed[:, None], text.key)
     outputs["latent"] = segment.latent_alignment(
         video,
         text,

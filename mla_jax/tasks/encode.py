@@ -1,10 +1,23 @@
 """Encoding a batch's video and texts with the model, in one apply."""
 
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import jax
 import jax.numpy as jnp
 
-from mla_jax.models.mla import Encoded
-from mla_jax.models.mla import MLA
-from mla_jax.tasks.base import Batch
+from mla_jax.models.mla import MLA, Encoded
+from mla_jax.tasks.base import Batch, Params
+
+Result = TypeVar("Result")
+
+
+def apply(
+    model: MLA, params: Params, function: Callable[[MLA], Result], rng: jax.Array | None = None
+) -> Result:
+  """`function` of the model with its parameters; `rng` is the dropout's, None in evaluation."""
+  rngs = {} if rng is None else {"dropout": rng}
+  return cast(Result, model.apply({"params": params}, method=function, rngs=rngs))
 
 
 def encode_video(model: MLA, batch: Batch, *, segments: int, train: bool) -> Encoded:

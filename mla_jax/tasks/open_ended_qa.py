@@ -13,18 +13,11 @@ from mla_jax.data import pipeline
 from mla_jax.data.pipeline import Reader
 from mla_jax.data.sources import Texts
 from mla_jax.evals import qa
-from mla_jax.models.mla import Encoded
-from mla_jax.models.mla import MLA
+from mla_jax.models.mla import MLA, Encoded
 from mla_jax.tasks.alignment import align
-from mla_jax.tasks.base import Batch
-from mla_jax.tasks.base import Evaluate
-from mla_jax.tasks.base import Evaluation
-from mla_jax.tasks.base import Metrics
-from mla_jax.tasks.base import Params
+from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params
 from mla_jax.tasks.collect import collect
-from mla_jax.tasks.encode import encode_text
-from mla_jax.tasks.encode import encode_video
-from mla_jax.tasks.encode import for_each_text
+from mla_jax.tasks.encode import apply, encode_text, encode_video, for_each_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +46,7 @@ class OpenEndedQA:
         total, metrics = total + alignment, metrics | parts
       return total, metrics
 
-    return model.apply({"params": params}, method=forward, rngs={"dropout": rng})
+    return apply(model, params, forward, rng)
 
   def evaluator(
       self, model: MLA, mesh: jax.sharding.Mesh, reader: Reader, texts: Texts
@@ -68,7 +61,7 @@ class OpenEndedQA:
         question = encode_text(module, batch, segments=data.text_segments, train=False)
         return self._logits(module, question, video, train=False)
 
-      logits = model.apply({"params": params}, method=forward)
+      logits = apply(model, params, forward)
       # Classes beyond the train answers have no name and cannot be given.
       logits = jnp.where(jnp.arange(logits.shape[-1]) < len(classes), logits, -jnp.inf)
       return logits.argmax(-1), jax.nn.softmax(logits).max(-1)

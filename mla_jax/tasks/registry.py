@@ -1,5 +1,6 @@
 """The tasks by the name a config gives."""
 
+from collections.abc import Callable
 import difflib
 
 from ml_collections import ConfigDict
@@ -9,7 +10,7 @@ from mla_jax.tasks.base import Task
 from mla_jax.tasks.open_ended_qa import OpenEndedQA
 from mla_jax.tasks.retrieval import Retrieval
 
-TASKS = {"retrieval": Retrieval, "open_ended_qa": OpenEndedQA}
+TASKS: dict[str, Callable[[ConfigDict], Task]] = {"retrieval": Retrieval, "open_ended_qa": OpenEndedQA}
 
 
 def make_task(config: ConfigDict) -> Task:

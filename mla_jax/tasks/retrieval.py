@@ -13,14 +13,9 @@ from mla_jax.data.sources import Texts
 from mla_jax.evals import retrieval
 from mla_jax.models.mla import MLA
 from mla_jax.tasks.alignment import align
-from mla_jax.tasks.base import Batch
-from mla_jax.tasks.base import Evaluate
-from mla_jax.tasks.base import Evaluation
-from mla_jax.tasks.base import Metrics
-from mla_jax.tasks.base import Params
+from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params
 from mla_jax.tasks.collect import collect
-from mla_jax.tasks.encode import encode_text
-from mla_jax.tasks.encode import encode_video
+from mla_jax.tasks.encode import apply, encode_text, encode_video
 
 _SHOWN = 200  # Rows and columns of the similarity matrix kept for the report.
 
@@ -42,7 +37,7 @@ class Retrieval:
       text = encode_text(module, batch, segments=data.text_segments, train=True)
       return align(self.config.loss, video, text, module.scales(), batch)
 
-    return model.apply({"params": params}, method=forward, rngs={"dropout": rng})
+    return apply(model, params, forward, rng)
 
   def evaluator(
       self, model: MLA, mesh: jax.sharding.Mesh, reader: Reader, texts: Texts
@@ -55,7 +50,7 @@ class Retrieval:
         video = encode_video(module, batch, segments=data.video_segments, train=False)
         return video.global_embedding
 
-      return model.apply({"params": params}, method=forward)
+      return apply(model, params, forward)
 
     @jax.jit
     def embed_text(params: Params, batch: Batch) -> jax.Array:
@@ -63,7 +58,7 @@ class Retrieval:
         text = encode_text(module, batch, segments=data.text_segments, train=False)
         return text.global_embedding
 
-      return model.apply({"params": params}, method=forward)
+      return apply(model, params, forward)
 
     def evaluate(params: Params) -> Evaluation:
       ids, owner = np.unique(texts.videos, return_inverse=True)

@@ -1,0 +1,31 @@
+"""Open-ended QA on MSR-VTT's layout, with multi-level alignment of question + answer.
+
+`configs/msrvtt_mini_qa.py` reads features, `...:pixels` frames, `...:no_video` is the text-only
+twin of the same model, `...:debug` is tiny. Prepare: `msrvtt_qa`.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+from mla_jax.config_lib import parse_arg
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+  args = parse_arg(arg, pixels=False, no_video=False, debug=False)
+  config = common.base("msrvtt_mini_qa", "open_ended_qa")
+  data = config.data
+  data.family = "msrvtt"
+  data.eval_texts = "qa"
+  data.eval_split = "val"
+  data.tokenizer = "qa/tokenizer.model"
+  data.sources.questions = common.source("qa", "train", 128, unit="text")
+  data.num_frames = 12
+  data.video_segments = 6
+  data.text_length = 20
+  if args.pixels:
+    config.name += "_pixels"
+    common.pixels(config)
+  if args.no_video:
+    config.name += "_no_video"
+    common.without_video(config)
+  return common.debug(config) if args.debug else config

@@ -1,0 +1,28 @@
+"""Open-ended QA on MSVD-QA from 8 frames of 224 px, over the 1,000 most frequent train answers.
+
+`...:features` reads features instead of frames, `...:no_video` is the text-only twin, `...:debug` is tiny.
+Prepare: `msvd_qa`.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+from mla_jax.config_lib import parse_arg
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+  args = parse_arg(arg, features=False, no_video=False, debug=False)
+  config = common.base("msvd_qa", "open_ended_qa")
+  data = config.data
+  data.family = "msvd"
+  data.eval_texts = "qa"
+  data.tokenizer = "qa/tokenizer.model"
+  data.sources.questions = common.source("qa", "train", 256, unit="text")
+  data.text_length = 24
+  config.train.steps = 10_000
+  if not args.features:
+    common.vit_base(config)
+  if args.no_video:
+    config.name += "_no_video"
+    common.without_video(config)
+  return common.debug(config) if args.debug else config

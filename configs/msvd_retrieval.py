@@ -1,0 +1,23 @@
+"""Text-video retrieval on MSVD from 8 frames of 224 px; every caption of the test split is a query.
+
+`...:features` reads features instead of frames, `...:debug` is tiny.
+Prepare: `msvd_retrieval`.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+from mla_jax.config_lib import parse_arg
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+  args = parse_arg(arg, features=False, debug=False)
+  config = common.base("msvd_retrieval", "retrieval")
+  data = config.data
+  data.family = "msvd"
+  data.sources.captions = common.source("retrieval", "train", 256)
+  config.model.num_answers = 0
+  config.train.steps = 10_000
+  if not args.features:
+    common.vit_base(config)
+  return common.debug(config) if args.debug else config

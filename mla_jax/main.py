@@ -1,0 +1,47 @@
+"""The one entry on CPU, GPU and TPU: trains or evaluates a run.
+
+python -m mla_jax.main --config=configs/msvd_qa.py --workdir=DIR [--config.data.dir=DIR]
+python -m mla_jax.main --mode=eval --workdir=DIR [--step=best] [--config.data.eval_split=test]
+"""
+
+import json
+import pathlib
+import sys
+
+from absl import app, flags, logging
+
+from mla_jax import config_lib
+from mla_jax.errors import UserError, exit_on_user_error
+
+_CONFIG = config_lib.define_config_flags()
+flags.declare_key_flag("config")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run: checkpoints, logs, report.")
+_MODE = flags.DEFINE_enum("mode", "train", ["train", "eval"], "What to do.")
+_STEP = flags.DEFINE_string("step", "best", "Checkpoint of --mode=eval: best, latest or a number.")
+
+
+@exit_on_user_error
+def main(argv: list[str]) -> None:
+  if len(argv) > 1:
+    raise UserError(f"{argv[1]}: not a flag; see python -m mla_jax.main --help")
+  if not _WORKDIR.value:
+    raise UserError("--workdir: not given; name the folder of the run")
+  workdir = pathlib.Path(_WORKDIR.value)
+  # Imported late: they bring jax and tensorflow, which --help does not need.
+  from mla_jax import devices, eval_lib, train_lib
+
+  devices.prepare()
+  finished = True
+  if _MODE.value == "train":
+    config = config_lib.load_config(_CONFIG.value, config_lib.overrides_given())
+    finished = train_lib.train(config, workdir)
+  else:
+    config = eval_lib.load_config(workdir, _CONFIG.value, config_lib.overrides_given())
+  if finished:
+    print(json.dumps(eval_lib.evaluate(config, workdir, _STEP.value)))
+  sys.stdout.flush()
+
+
+if __name__ == "__main__":
+  logging.set_verbosity(logging.INFO)
+  app.run(main, flags_parser=config_lib.parse_flags)
