@@ -97,7 +97,7 @@ def find_media(directory: pathlib.Path, videos: Sequence[Video]) -> Found:
   for video in videos:
     name = next((name for name in video.media_names if name in names), None)
     if name is None:
-      missing[video.video_id] = f"no file named {video.media_names[0]}"
+      missing[video.video_id] = f"no file named {video.media_names[0]}.*"
       continue
     candidates = names[name]
     if len(candidates) > 1:

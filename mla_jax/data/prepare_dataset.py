@@ -13,7 +13,6 @@ from mla_jax.data import prepare_media, prepare_texts, record_format, record_wri
 from mla_jax.data.annotations.schema import Annotations
 from mla_jax.data.media import find_media
 from mla_jax.data.prepare_media import MediaResult
-from mla_jax.data.records import MediaStore
 from mla_jax.errors import UserError
 
 _FAMILY_NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -67,8 +66,9 @@ def prepare(options: Options) -> None:
 
 def _media(options: Options, annotations: Annotations, family: pathlib.Path) -> MediaResult:
   directory = family / record_format.MEDIA_FOLDER
-  if options.media is None:
-    return _media_already_there(directory)
+  if options.media is None:  # The texts still find what another dataset of the family brought.
+    ids = prepare_media.ids_already_there(directory)
+    return MediaResult({video_id: record for record, video_id in enumerate(ids)}, 0, {}, {})
   found = find_media(pathlib.Path(options.media), annotations.videos)
   settings = prepare_media.media_settings(
       found,
@@ -88,15 +88,6 @@ def _media(options: Options, annotations: Annotations, family: pathlib.Path) -> 
       num_workers=options.num_workers or len(os.sched_getaffinity(0)),
       shard_videos=options.shard_videos,
   )
-
-
-def _media_already_there(directory: pathlib.Path) -> MediaResult:
-  """Texts prepared alone still find the family's media, where another dataset brought them."""
-  index: dict[str, int] = {}
-  if (directory / record_format.MANIFEST).exists():
-    ids = MediaStore.open(directory).video_ids()
-    index = {video_id: record for record, video_id in enumerate(ids)}
-  return MediaResult(index, 0, {}, {})
 
 
 def _print_report(

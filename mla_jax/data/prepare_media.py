@@ -25,7 +25,7 @@ from mla_jax.data.media import (
     common_feature_width,
     exact_rate,
 )
-from mla_jax.data.records import open_reader
+from mla_jax.data.records import MediaStore, open_reader
 from mla_jax.errors import UserError
 
 _NAMED = 3  # Ids named in a message about many.
@@ -136,8 +136,10 @@ def prepare_media(
   Raises:
     UserError: videos are broken or missing and `skip_broken` is off, or the disk is full.
   """
+  there = ids_already_there(directory)
+  missing = {i: reason for i, reason in found.missing.items() if i not in there}
   if not skip_broken:
-    _refuse(found.missing, len(found.files) + len(found.missing), "not found")
+    _refuse(missing, len(found.files) + len(found.missing), "not found", "put them there")
   record_writer.check_out(directory, 0)
   with record_writer.writing(directory):
     folder = _Folder(directory, family, found.source, settings)
@@ -148,18 +150,23 @@ def prepare_media(
     while shard := list(itertools.islice(records, shard_videos)):
       folder.add_shard(shard)
     if not skip_broken:
-      _refuse(broken, len(found.files), "broken")
-    folder.finish(found.missing, broken)
-  added = len(folder.index) - before
-  return MediaResult(folder.index, added, found.missing, broken)
+      _refuse(broken, len(found.files), "broken", "mend them")
+    folder.finish(missing, broken)
+  return MediaResult(folder.index, len(folder.index) - before, missing, broken)
 
 
-def _refuse(reasons: dict[str, str], total: int, what: str) -> None:
+def ids_already_there(directory: pathlib.Path) -> list[str]:
+  """The videos of a finished media folder, in the order of their records."""
+  manifest = _manifest_or_none(directory)
+  return MediaStore.open(directory).video_ids() if manifest and manifest["complete"] else []
+
+
+def _refuse(reasons: dict[str, str], total: int, what: str, mend: str) -> None:
   if reasons:
     named = ", ".join(f"{i} ({reason})" for i, reason in itertools.islice(reasons.items(), _NAMED))
     more = ", ..." if len(reasons) > _NAMED else ""
     raise UserError(
-        f"{len(reasons)} of {total} videos {what}: {named}{more}: mend them, or go on without them"
+        f"{len(reasons)} of {total} videos {what}: {named}{more}: {mend}, or go on without them"
         " by --skip_broken")
 
 
@@ -170,11 +177,8 @@ def _read_all(
     broken: dict[str, str],
 ) -> Iterator[tuple[str, int, bytes]]:
   """Yields (id, frames, record) in order, and notes the reasons of broken videos in `broken`."""
-  from tqdm import tqdm
-
   results = workers.read_in_order([file for _, file in videos], settings, num_workers)
-  progress = tqdm(total=len(videos), desc="media", unit="video", disable=not videos)
-  with contextlib.closing(results), contextlib.closing(progress):
+  with contextlib.closing(results), workers.progress_bar("media", len(videos)) as progress:
     for (video_id, _), media in zip(videos, results, strict=True):
       progress.update()
       if isinstance(media, str):

@@ -16,6 +16,7 @@ from mla_jax.data.media import Media
 from mla_jax.data.record_format import TextRecord
 from mla_jax.data.records import MediaStore, TextStore
 from mla_jax.data.text import Tokenizer
+from mla_jax.data.workers import progress_bar
 from mla_jax.errors import UserError
 
 _CHUNK = 256  # Records read at once.
@@ -41,7 +42,7 @@ def verify(directory: str | pathlib.Path) -> None:
   if damaged:
     names = ", ".join(map(str, damaged))
     raise UserError(
-        f"{len(damaged)} of {len(folders)} datasets damaged: {names}: delete and prepare them again")
+        f"{len(damaged)} of {len(folders)} datasets damaged: {names}: delete and prepare again")
 
 
 def _prepared_folders(directory: pathlib.Path) -> list[pathlib.Path]:
@@ -82,8 +83,6 @@ def _check_files(folder: pathlib.Path, manifest: dict[str, Any]) -> None:
 
 
 def _verify_media(folder: pathlib.Path) -> str:
-  from tqdm import tqdm
-
   store = MediaStore.open(folder)
   ids = store.video_ids()
   if len(set(ids)) != len(ids) or len(ids) != len(store):
@@ -99,7 +98,7 @@ def _verify_media(folder: pathlib.Path) -> str:
 
   with (
       concurrent.futures.ThreadPoolExecutor() as pool,  # JPEG decoding frees the interpreter lock.
-      tqdm(total=len(store), desc="verify", unit="video", leave=False) as progress,
+      progress_bar("verify", len(store)) as progress,
   ):
     for chunk in _chunks(len(store)):
       for count in pool.map(check, chunk, store.read(chunk)):

@@ -8,11 +8,21 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import sys
 import threading
+from typing import Any
 
 from mla_jax.data.media import BrokenMedia, Media, MediaFile, MediaSettings, read_media
 
 _AHEAD = 4  # Files a worker may be ahead of the writer: bounds memory.
+
+
+def progress_bar(name: str, videos: int) -> Any:
+  """A tqdm bar on standard error; where that is a file, a line twice a minute."""
+  from tqdm import tqdm
+
+  seconds = 0.1 if sys.stderr.isatty() else 30.0
+  return tqdm(total=videos, desc=name, unit="video", mininterval=seconds, disable=not videos)
 
 
 def read_in_order(
