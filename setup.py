@@ -6,7 +6,7 @@ import re
 from setuptools import find_packages, setup
 
 ROOT = pathlib.Path(__file__).parent
-VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "mla_jax/__init__.py").read_text())[1]
+(VERSION,) = re.findall(r'__version__ = "(.+)"', (ROOT / "mla_jax/__init__.py").read_text())
 README = ROOT / "README.md"
 
 setup(
