@@ -41,7 +41,8 @@ def read_answers(path: str | pathlib.Path) -> list[tuple[str, int]]:
   try:
     answers = [(answer, count) for answer, count in json.loads(path.read_bytes())]
   except OSError as error:
-    raise UserError(f"{path}: cannot be read ({error.strerror}): prepare the dataset again") from None
+    raise UserError(
+        f"{path}: cannot be read ({error.strerror}): prepare the dataset again") from None
   except (ValueError, TypeError, RecursionError):
     answers = [("", 0)]
   if not all(isinstance(a, str) and a and type(c) is int and c > 0 for a, c in answers) or (

@@ -1,4 +1,4 @@
-"""Words that tell the phrase chunker where English phrases begin: closed classes and common verbs."""
+"""Words that tell the chunker where English phrases begin: closed classes and common verbs."""
 
 import enum
 
@@ -14,7 +14,7 @@ class Kind(enum.Enum):
   AUXILIARY = "auxiliary"
   ADVERB = "adverb"
   PREPOSITION = "preposition"
-  PARTICLE = "particle"  # "up" in "picks up": a preposition where a noun follows.
+  PARTICLE = "particle"  # "up" in "picks up a ball": stays with the verb before it.
   OF = "of"  # The preposition that keeps a noun phrase going.
   TO = "to"
   COORDINATOR = "coordinator"  # "and", "or".
@@ -40,19 +40,22 @@ CLOSED: dict[str, Kind] = {
             third last next main whole certain own asian african american indian japanese chinese
             male female adult elderly colorful animated wooden famous popular professional very"""),
         (Kind.PRONOUN, """
-            i you he she it we they me him us them someone somebody something anyone anybody anything
-            everyone everybody everything nobody nothing there himself herself itself themselves"""),
+            i you he she it we they me him us them someone somebody something anyone anybody
+            anything everyone everybody everything nobody nothing there himself herself itself
+            themselves"""),
         (Kind.AUXILIARY, """
             is are was were be been being am has have had do does did can could will would shall
             should may might must isn't aren't wasn't weren't doesn't don't didn't can't couldn't
             won't it's he's she's that's there's what's who's they're"""),
         (Kind.ADVERB, """
-            not also just then again together alone away here too still already almost forth apart"""),
+            not also just then again together alone away here too still already almost forth
+            apart"""),
         (Kind.PREPOSITION, """
-            in on at with by from into onto about near behind beside besides between through during
-            across along alongside against for without within inside outside toward towards upon above
-            below beneath underneath among amongst like as than via per under after before until"""),
-        (Kind.PARTICLE, "up down out off back over around"),
+            in on at with by from into onto about near behind beside besides between through
+            during across along alongside against for without within inside outside toward
+            towards upon above below beneath underneath among amongst like as than via per under
+            after before until down over around back"""),
+        (Kind.PARTICLE, "up out off"),
         (Kind.OF, "of"),
         (Kind.TO, "to"),
         (Kind.COORDINATOR, "and or & nor"),
@@ -63,6 +66,8 @@ CLOSED: dict[str, Kind] = {
     for word in words.split()
 }
 
+ARTICLES = _words("a an the his her its their my your our")
+MODALS = _words("can could will would shall should may might must do does did don't")
 QUESTIONS = _words("what who how when where which why whose whom")
 
 # Subjects after which a plain verb may follow: "people dance".
@@ -78,8 +83,8 @@ NOT_VERBS = _words("""
     red bed seed feed weed speed sled shed need indeed hundred seaweed breed bleed moped naked
     unnamed wicked bearded striped haired legged colored coloured animated crowded talented
     fly apply family butterfly belly italy jelly july reply supply assembly ally rally bully hilly
-    silly ugly curly lovely lonely friendly elderly chilly wheely daily deadly billy only jolly dolly
-    """)
+    silly ugly curly lovely lonely friendly elderly chilly wheely daily deadly billy only jolly
+    dolly""")
 
 _REGULAR = """
     play talk dance walk ride slice run sit eat sing make cook put show try jump chop pour take

@@ -1,34 +1,33 @@
 """A rule-based chunker: English captions and questions cut into noun and verb phrases.
 
-No part-of-speech model: words are sorted into kinds by short lists and endings (`phrase_words`), and
-a phrase begins before a word
+No part-of-speech model: words are sorted into kinds by short lists and endings (`phrase_words`),
+and a phrase begins before a word
 
 1. after punctuation (`, ; : . ! ? ( )` or a dash standing alone);
-2. that opens a clause ("while", "who") or is a preposition, alone or as a row ("in front of", "out
-   of the"), "of" excepted, which continues its noun phrase;
-3. that is a verb group's first word (auxiliary, verb, an adverb before it, "to" before a verb) behind
-   a noun: "a man | is teaching". A pronoun stays with its verb: "while he is cooking";
+2. that opens a clause ("while", "who") or is the first of a row of prepositions ("out of the"); but
+   "of" continues its noun phrase, and "up", "out", "off" their verb ("picks up");
+3. that is the first of a verb group (auxiliary, verb, an adverb before it, "to" before a verb)
+   behind a noun: "a man | is teaching". A pronoun stays with its verb: "while he is cooking";
 4. that begins a second noun phrase behind a noun ("the dog | a bath") or the subject of a question
    ("what is | a man doing"); a first object stays with its verb: "is slicing an onion";
-5. that is "and" or "or", unless it joins two short noun phrases ("a man and a woman") or two bare verbs
-   ("is singing and dancing").
+5. that is "and" or "or", unless it joins two short noun phrases ("a man and a woman") or two bare
+   verbs ("is singing and dancing").
 
-A word is a verb where a list, an ending and its neighbours say so: -ing not behind a determiner or an
-adjective, -ed and irregular pasts behind a noun or an auxiliary, a common verb in -s behind a noun, in
-its plain form behind "to", a modal or a plural. Then phrases of one word join a neighbour, on the same
-side of any punctuation and while the whole has at most five words, and longer ones are cut: before an
-object, a preposition or "and" if one is near the middle, else in the middle.
+A word is a verb where a list, an ending and its neighbours say so: -ing not behind a determiner or
+an adjective, -ed and irregular pasts behind a noun or an auxiliary, a common verb in -s behind a
+noun, in its plain form behind "to", a modal or a plural. Then a phrase of one word joins a
+neighbour, if no punctuation is between them and the whole has at most five words; and a longer
+one is cut, before "of", "and", a determiner or a preposition if it has one, near its middle.
 """
 
 import dataclasses
 import re
 import unicodedata
 
-from mla_jax.data.phrase_words import (
-    CLOSED, NOT_VERBS, PAST, PLURALS, QUESTIONS, THIRD_PERSON, VERBS, Kind)
+from mla_jax.data import phrase_words as lists
+from mla_jax.data.phrase_words import Kind
 
 MOST_WORDS = 5
-_MODALS = frozenset("can could will would shall should may might must do does did don't".split())
 _VERBAL = (Kind.VERB, Kind.AUXILIARY)
 _NOMINAL = (Kind.NOUN, Kind.PRONOUN)
 _PREPOSITIONAL = (Kind.PREPOSITION, Kind.PARTICLE, Kind.TO)
@@ -37,7 +36,14 @@ _STARTS_NOUN = (Kind.DETERMINER, Kind.ADJECTIVE, Kind.NOUN, Kind.PRONOUN)
 
 @dataclasses.dataclass(frozen=True)
 class Word:
-  """`text[start:end]` begins and ends with a letter or digit; `after_stop` = punctuation before it."""
+  """`text[start:end]`, from a letter or digit to one.
+
+  Attributes:
+    start: first character.
+    end: behind the last character.
+    text: in lower case.
+    after_stop: punctuation stands between it and the word before.
+  """
 
   start: int
   end: int
@@ -51,6 +57,10 @@ def find_words(text: str) -> list[Word]:
   stop = False
   for match in re.finditer(r"\S+", text):
     raw, start = match[0], match.start()
+    if raw.isalnum():  # Most words; the rest of the loop would say the same.
+      words.append(Word(start, match.end(), raw.lower(), stop and bool(words)))
+      stop = False
+      continue
     inside = [place for place, character in enumerate(raw) if _in_word(character)]
     if not inside:
       if raw == "&":
@@ -93,40 +103,42 @@ def _in_word(character: str) -> bool:
 
 
 def _kind(word: str, before: Kind | None, previous: str, following: str) -> Kind:
-  if before is None and word in QUESTIONS:
+  if before is None and word in lists.QUESTIONS:
     return Kind.QUESTION
-  if word == "that" and following not in PLURALS and _looks_nominal(following):
+  if word == "that" and following not in lists.PLURALS and _looks_nominal(following):
     return Kind.DETERMINER
   if word == "her" and not _looks_nominal(following):
     return Kind.PRONOUN
   if word == "like" and before is Kind.TO:
     return Kind.VERB
-  if word in CLOSED:
-    kind = CLOSED[word]
-    return kind
+  if word in lists.CLOSED:
+    kind = lists.CLOSED[word]
+    # "on his back", "the inside".
+    return Kind.NOUN if kind in _PREPOSITIONAL and previous in lists.ARTICLES else kind
   if _is_verb(word, before, previous):
     return Kind.VERB
-  if word.endswith("ly") and len(word) > 4 and word not in NOT_VERBS:
+  if word.endswith("ly") and len(word) > 4 and word not in lists.NOT_VERBS:
     return Kind.ADVERB
   return Kind.NOUN
 
 
 def _looks_nominal(word: str) -> bool:
-  kind = CLOSED.get(word, Kind.NOUN if word else Kind.PREPOSITION)
-  return kind in (Kind.NOUN, Kind.ADJECTIVE) and word not in THIRD_PERSON and word not in PAST
+  kind = lists.CLOSED.get(word, Kind.NOUN if word else Kind.PREPOSITION)
+  verb = word in lists.THIRD_PERSON or word in lists.PAST
+  return kind in (Kind.NOUN, Kind.ADJECTIVE) and not verb
 
 
 def _is_verb(word: str, before: Kind | None, previous: str) -> bool:
-  if word.endswith("ing") and len(word) > 4 and word not in NOT_VERBS:
+  if word.endswith("ing") and len(word) > 4 and word not in lists.NOT_VERBS:
     return before not in (Kind.DETERMINER, Kind.ADJECTIVE)
-  if word in PAST or (word.endswith("ed") and len(word) > 3 and word not in NOT_VERBS):
+  if word in lists.PAST or (word.endswith("ed") and len(word) > 3 and word not in lists.NOT_VERBS):
     return before in (Kind.NOUN, Kind.PRONOUN, Kind.AUXILIARY, Kind.ADVERB, Kind.OPENER,
                       Kind.QUESTION, Kind.COORDINATOR)
-  if word in THIRD_PERSON:
+  if word in lists.THIRD_PERSON:
     return before in (Kind.NOUN, Kind.PRONOUN, Kind.ADVERB, Kind.OPENER, Kind.QUESTION,
                       Kind.COORDINATOR)
-  if word in VERBS:
-    return before is Kind.TO or previous in _MODALS or previous in PLURALS
+  if word in lists.VERBS:
+    return before is Kind.TO or previous in lists.MODALS or previous in lists.PLURALS
   return False
 
 
@@ -157,7 +169,7 @@ def _joins(phrase: list[Kind], kinds: list[Kind], place: int) -> bool:
   following = kinds[place + 1 : place + 4]
   if not following:
     return True
-  nominal = all(kind in (Kind.DETERMINER, Kind.ADJECTIVE, Kind.NOUN, Kind.PRONOUN) for kind in phrase)
+  nominal = all(kind in _STARTS_NOUN for kind in phrase)
   if following[0] in (Kind.NOUN, Kind.ADJECTIVE):
     return phrase[-1] is not Kind.VERB and len(phrase) < 4
   if following[0] is Kind.DETERMINER:
@@ -171,9 +183,10 @@ def _joins(phrase: list[Kind], kinds: list[Kind], place: int) -> bool:
 def _breaks_preposition(phrase: list[Kind], kind: Kind, following: Kind | None) -> bool:
   if all(word in (*_PREPOSITIONAL, Kind.ADVERB, Kind.COORDINATOR, Kind.OPENER) for word in phrase):
     return False  # "out of", "and on".
-  if kind is Kind.PARTICLE:
-    return following in (*_STARTS_NOUN, *_PREPOSITIONAL, Kind.OF)
-  return phrase[-1] not in (Kind.PREPOSITION, Kind.PARTICLE) or following is None
+  if kind is Kind.PARTICLE:  # "picks up | ...", but "is walking | out of the water".
+    away = following in (Kind.OF, *_PREPOSITIONAL) and any(word in _VERBAL for word in phrase)
+    return away or (following in _STARTS_NOUN and phrase[-1] is not Kind.VERB)
+  return phrase[-1] is not Kind.PREPOSITION
 
 
 def _breaks_verb(phrase: list[Kind], kind: Kind) -> bool:
@@ -225,6 +238,8 @@ def _leads(kinds: list[Kind], start: int, following: tuple[int, int]) -> bool:
     return False
   if kinds[start] in _VERBAL:
     return kinds[following[0]] not in (Kind.OPENER, Kind.COORDINATOR, *_VERBAL)
+  if kinds[start] in _PREPOSITIONAL:
+    return kinds[following[0]] in (*_STARTS_NOUN, *_VERBAL)
   return kinds[start] not in _NOMINAL
 
 
@@ -245,6 +260,6 @@ def _halve(phrase: tuple[int, int], kinds: list[Kind]) -> list[tuple[int, int]]:
 
 def _cut_cost(kinds: list[Kind], place: int) -> int:
   kind, before = kinds[place], kinds[place - 1]
-  if before in (Kind.DETERMINER, Kind.ADJECTIVE, Kind.OF, *_PREPOSITIONAL):
+  if before not in (Kind.NOUN, Kind.PRONOUN, Kind.VERB, Kind.ADVERB):
     return 2
   return 0 if kind in (Kind.DETERMINER, Kind.OF, Kind.COORDINATOR, *_PREPOSITIONAL) else 1

@@ -2,6 +2,7 @@
 
 import functools
 import heapq
+import itertools
 import math
 import re
 from typing import Any
@@ -11,7 +12,7 @@ from mla_jax.data.annotations.schema import Segment
 from mla_jax.data.phrase_words import CLOSED, QUESTIONS, Kind
 from mla_jax.errors import UserError
 
-# The end of a sentence: its marks and closing quotes, then a blank; not behind a title or an initial.
+# A sentence's end: its marks and closing quotes, then a blank; not behind a title or an initial.
 _SENTENCE_END = re.compile(
     r"(?:(?<!\bmr)(?<!\bmrs)(?<!\bms)(?<!\bdr)(?<!\bst)(?<!\bvs)(?<!\betc)(?<!\b\w)[.]|[!?…])"
     r"""["'”’)\]]*(?=\s)|[。！？]""", re.IGNORECASE)
@@ -25,18 +26,18 @@ _SPACY_KINDS = {
 def cut_text(text: str, spacy_model: str | None = None) -> tuple[Segment, ...]:
   """Cuts a text into sentences if it has several, else into phrases of mostly two to five words.
 
-  A sentence ends with `.`, `!`, `?` or `…` before a blank ("Mr." and initials excepted). Phrases follow
-  the rules of `mla_jax.data.phrases`; they begin and end with a letter or digit, so that punctuation
-  between them belongs to none. Times are NaN.
+  A sentence ends with `.`, `!`, `?` or `…` before a blank ("Mr." and initials excepted). Phrases
+  follow the rules of `mla_jax.data.phrases`; they begin and end with a letter or digit, so that
+  punctuation between them belongs to none. Times are NaN.
 
   Args:
     text: any text; English for sensible phrases.
-    spacy_model: name of an installed spaCy pipeline with a tagger, which then tells sentences and verbs
-      instead of the rules.
+    spacy_model: name of an installed spaCy pipeline with a tagger, which then tells sentences and
+      verbs instead of the rules.
 
   Returns:
-    Segments in order, disjoint, none empty, no blank at their ends, together covering every letter and
-    digit; at least one unless the text is blank.
+    Segments in order, disjoint, none empty, no blank at their ends, together covering every letter
+    and digit; at least one unless the text is blank.
 
   Raises:
     UserError: spaCy or the model is not installed, or the model has no tagger.
@@ -57,9 +58,9 @@ def cut_text(text: str, spacy_model: str | None = None) -> tuple[Segment, ...]:
 def merge_segments(segments: tuple[Segment, ...], most: int) -> tuple[Segment, ...]:
   """Joins neighbours until at most `most` are left.
 
-  Each step joins the two neighbours that are shortest together (characters from the beginning of the
-  first to the end of the second; the first such pair). A joined segment covers what lies between the two;
-  its time reaches from the earlier start to the later end, of those that are known.
+  Each step joins the two neighbours that are shortest together (characters from the beginning of
+  the first to the end of the second; the first such pair). A joined segment covers what lies
+  between the two; its time is from the earlier start to the later end, of those that are known.
 
   Args:
     segments: in order and disjoint.
@@ -69,29 +70,24 @@ def merge_segments(segments: tuple[Segment, ...], most: int) -> tuple[Segment, .
     raise ValueError(f"most={most}: at least one segment must stay")
   if len(segments) <= most:
     return segments
-  alive: list[Segment | None] = list(segments)
-  right = [*range(1, len(segments)), -1]
-  left = list(range(-1, len(segments) - 1))
-  heap = [(b.end - a.start, place) for place, (a, b) in
-          enumerate(zip(segments, segments[1:], strict=False))]
+  alive = dict(enumerate(segments))
+  left = {place: place - 1 for place in alive}
+  right = {place: place + 1 for place in alive}
+  heap = [(second.end - first.start, place)
+          for place, (first, second) in enumerate(itertools.pairwise(segments))]
   heapq.heapify(heap)
-  for _ in range(len(segments) - most):
-    while True:
-      length, place = heapq.heappop(heap)
-      first = alive[place]
-      other = right[place]
-      second = alive[other] if other >= 0 else None
-      if first and second and second.end - first.start == length:
-        break
-    alive[place], alive[other] = _union(first, second), None
+  while len(alive) > most:
+    length, place = heapq.heappop(heap)
+    other = right[place]
+    if place not in alive or other not in alive or alive[other].end - alive[place].start != length:
+      continue  # The pair has changed since it was measured.
+    alive[place] = _union(alive[place], alive.pop(other))
     right[place] = right[other]
     for start, end in ((left[place], place), (place, right[place])):
-      if start >= 0 and end >= 0:
+      if start in alive and end in alive:
         left[end] = start
-        a, b = alive[start], alive[end]
-        assert a and b  # Links run between living segments only.
-        heapq.heappush(heap, (b.end - a.start, start))
-  return tuple(segment for segment in alive if segment)
+        heapq.heappush(heap, (alive[end].end - alive[start].start, start))
+  return tuple(alive.values())
 
 
 def _union(first: Segment, second: Segment) -> Segment:
@@ -110,7 +106,7 @@ def _whole(text: str) -> tuple[Segment, ...]:
 
 
 def _sentences(text: str, document: Any) -> list[tuple[int, int]]:
-  """The sentences that hold a word, without blanks around them; wordless ones join the one before."""
+  """Sentences without the blanks around them; one without a word joins the one before."""
   if document is not None and document.has_annotation("SENT_START"):
     ends = [sentence.end_char for sentence in document.sents]
   else:
@@ -123,9 +119,8 @@ def _sentences(text: str, document: Any) -> list[tuple[int, int]]:
     if not stripped:
       continue
     first = start + len(part) - len(part.lstrip())
-    if not sentences:
-      sentences.append((first, first + len(stripped)))
-    elif phrases.find_words(part) and phrases.find_words(text[slice(*sentences[-1])]):
+    before = text[slice(*sentences[-1])] if sentences else ""
+    if not sentences or (phrases.find_words(part) and phrases.find_words(before)):
       sentences.append((first, first + len(stripped)))
     else:
       sentences[-1] = (sentences[-1][0], first + len(stripped))
@@ -138,8 +133,8 @@ def _load_spacy(name: str) -> Any:
   try:
     import spacy  # Only for those who name a model.
   except ImportError:
-    raise UserError(f"spaCy model {name!r}: spaCy is not installed: pip install spacy and the model, "
-                    "or leave the model out") from None
+    raise UserError(f"spaCy model {name!r}: spaCy is not installed: pip install spacy and the "
+                    "model, or leave the model out") from None
   try:
     return spacy.load(name)
   except OSError:

@@ -63,7 +63,8 @@ class Tokenizer:
     """Tokens of `text`, cut or padded to `length`.
 
     A token belongs to the segment that has most of its characters (the first of equals), to none
-    where no segment touches it. The blank before a word counts for nothing.
+    where no segment touches it. Blanks count for nothing; a token of a blank alone, or of no
+    character of its own (the first bytes of a letter), goes with the character that follows.
 
     Args:
       text: any text.
@@ -101,7 +102,8 @@ def train_tokenizer(texts: Iterable[str], path: str | pathlib.Path, vocab_size: 
   """
   lines = [text for text in texts if text.strip()]
   if not lines:
-    raise UserError("tokenizer: there is no training text to learn it from: give --tokenizer a model")
+    raise UserError(
+        "tokenizer: there is no training text to learn it from: give --tokenizer a model")
   model = io.BytesIO()
   try:
     sentencepiece.SentencePieceTrainer.Train(
@@ -147,6 +149,7 @@ def _assign(text: str, spans: list[tuple[int, int]], segments: Sequence[Segment]
   for begin, end in spans:
     while begin < end and text[begin].isspace():
       begin += 1
+    end = max(end, begin + 1)
     while first < len(segments) and segments[first].end <= begin:
       first += 1
     best, most = 0, 0

@@ -57,12 +57,14 @@ def _check(annotations: Annotations, directory: pathlib.Path) -> None:
   """What `prepare` relies on, whichever reader it was."""
   from mla_jax.data.annotations import files
 
-  videos: set[str] = set()
+  videos: dict[str, None] = {}
   for video in annotations.videos:
-    files.add_new(videos, files.check_id(video.video_id, str(directory)), "video", str(directory))
-  items: set[str] = set()
+    name = files.check_id(video.video_id, str(directory))
+    files.add_new(videos, name, None, f"{directory}: video")
+  items: dict[str, None] = {}
   for item in annotations.items:
-    files.add_new(items, files.check_id(item.item_id, str(directory)), "text", str(directory))
+    name = files.check_id(item.item_id, str(directory))
+    files.add_new(items, name, None, f"{directory}: text")
     if item.video_id not in videos:
       raise UserError(
           f"{directory}: text {item.item_id} is of video {item.video_id}, which the files do not "

@@ -5,7 +5,6 @@ import csv
 import gzip
 import io
 import json
-import math
 import pathlib
 import re
 from typing import Any, TypeVar
@@ -15,7 +14,7 @@ from mla_jax.errors import UserError
 
 _ID = re.compile(r"[A-Za-z0-9_.@-]{1,200}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_KINDS = {str: "text", int: "a whole number", float: "a number", list: "a list", dict: "an object"}
+_KINDS = {str: "text", int: "a whole number", list: "a list", dict: "an object"}
 MEND = "get the file again or repair it"
 
 T = TypeVar("T")
@@ -64,9 +63,9 @@ def read_json(path: pathlib.Path, kind: type[T]) -> T:
   def no_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-      seen: set[str] = set()
-      for key, _ in pairs:
-        add_new(seen, key, "key", str(path))
+      seen: dict[str, Any] = {}
+      for key, value in pairs:
+        add_new(seen, key, value, f"{path}: key")
     return found
 
   try:
@@ -98,8 +97,8 @@ def read_csv(path: pathlib.Path, columns: Iterable[str]) -> list[dict[str, str]]
 
 
 def expect(value: Any, kind: type[T], where: str) -> T:
-  """`value` if it is a `kind` (an int passes as a float, a bool never), else a `UserError`."""
-  if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else kind):
+  """`value` if it is a `kind` and no bool, else a `UserError`."""
+  if isinstance(value, bool) or not isinstance(value, kind):
     raise UserError(f"{where} is {short(value)}, not {_KINDS[kind]}: {MEND}")
   return value
 
@@ -113,10 +112,9 @@ def field(record: dict[str, Any], key: str, kind: type[T], where: str) -> T:
 
 def finite(value: Any, where: str) -> float:
   """A number that is neither NaN nor infinite."""
-  number = expect(value, float, where)
-  if isinstance(number, int) and abs(number) > 2**53 or not math.isfinite(number):
+  if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e15:
     raise UserError(f"{where} is {short(value)}, not a finite number: {MEND}")
-  return float(number)
+  return float(value)
 
 
 def clean_text(value: Any, where: str) -> str:
@@ -143,11 +141,11 @@ def check_id(value: Any, where: str) -> str:
   return name
 
 
-def add_new(seen: set[str], value: str, what: str, where: str) -> None:
-  """Adds `value` to `seen`; a `UserError` where it is there already."""
-  if value in seen:
-    raise UserError(f"{where}: {what} {short(value)} is there twice: take one out")
-  seen.add(value)
+def add_new(table: dict[str, T], key: str, value: T, what: str) -> None:
+  """Sets `table[key]`; a `UserError` that begins with `what` where it is there already."""
+  if key in table:
+    raise UserError(f"{what} {short(key)} is there twice: take one out")
+  table[key] = value
 
 
 def short(value: Any) -> str:

@@ -93,14 +93,16 @@ def read_retrieval(directory: pathlib.Path) -> Annotations:
 def _read_mapping(path: pathlib.Path) -> dict[int, str]:
   """Number -> YouTube name, in the order of the file."""
   names: dict[int, str] = {}
-  seen: set[str] = set()
+  seen: dict[str, None] = {}
   for number, line in files.read_lines(path):
     match = re.fullmatch(r"(\S+)\s+vid([0-9]{1,9})", line)
     if match is None:
-      raise UserError(f"{path}: line {number} is {files.short(line)}, not 'NAME vidN': {files.MEND}")
-    files.add_new(seen, files.check_id(match[1], f"{path}: line {number}"), "video", str(path))
+      raise UserError(
+          f"{path}: line {number} is {files.short(line)}, not 'NAME vidN': {files.MEND}")
+    where = f"{path}: line {number}"
+    files.add_new(seen, files.check_id(match[1], where), None, f"{where}: video")
     if int(match[2]) in names:
-      raise UserError(f"{path}: line {number}: vid{match[2]} is there twice: take one out")
+      raise UserError(f"{where}: vid{match[2]} is there twice: take one out")
     names[int(match[2])] = match[1]
   if not names:
     raise UserError(f"{path}: names no video: {files.MEND}")
@@ -109,15 +111,16 @@ def _read_mapping(path: pathlib.Path) -> dict[int, str]:
 
 def _read_lists(directory: pathlib.Path) -> dict[str, list[str]]:
   lists: dict[str, list[str]] = {}
-  seen: set[str] = set()
+  seen: dict[str, None] = {}
   for split in _OFFICIAL_LISTED:
     path = files.find(directory, f"{split}_list.txt")
     if path is None:
       continue
     lists[split] = []
     for number, line in files.read_lines(path):
-      name = files.check_id(line, f"{path}: line {number}")
-      files.add_new(seen, name, "video", f"{path}: line {number}")
+      where = f"{path}: line {number}"
+      name = files.check_id(line, where)
+      files.add_new(seen, name, None, f"{where}: video")
       lists[split].append(name)
     if not lists[split]:
       raise UserError(f"{path}: split {split} has no video: get the file again or take it out")

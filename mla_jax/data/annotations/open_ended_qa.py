@@ -74,13 +74,13 @@ def _read_split(
     path: pathlib.Path, split: str, video_name: Callable[[Any, str], str]
 ) -> tuple[list[TextItem], int]:
   items: list[TextItem] = []
-  seen: set[str] = set()
+  seen: dict[str, None] = {}
   stripped = 0
   for number, record in enumerate(files.read_json(path, list)):
     where = f"{path}: entry {number}"
     record = files.expect(record, dict, where)
     name = str(files.field(record, "id", int, where))
-    files.add_new(seen, name, "question id", str(path))
+    files.add_new(seen, name, None, f"{path}: question id")
     text = files.clean_text(files.field(record, "question", str, where), f"{where}: 'question'")
     answer = files.clean_text(files.field(record, "answer", str, where), f"{where}: 'answer'")
     stripped += text != record["question"] or answer != record["answer"]

@@ -30,13 +30,13 @@ def read_timed_captions(directory: pathlib.Path) -> Annotations:
   """One text a video: its sentences joined with a blank, each a segment with its times in seconds.
 
   Files: `segments.json`, or those of `train.json, val.json, val_1.json, val_2.json, test.json` that
-  are there (split = the file's stem): `{video: {"duration", "timestamps", "sentences"}}`. The texts of
-  `segments.json` are of split "train"; with `MSRVTT_data.json` beside it, of their video's split there,
-  so that sentences about a held-out video never train a model that is evaluated on it. Videos of split
-  "unlabeled" there, and those it does not list, are nobody's test videos and count as "train".
+  are there (split = the file's stem): `{video: {"duration", "timestamps", "sentences"}}`. The texts
+  of `segments.json` are of split "train"; with `MSRVTT_data.json` beside it, of their video's split
+  there, so that sentences about a held-out video never train a model that is evaluated on it.
+  Videos of split "unlabeled" there, and those it does not list, are nobody's test videos: "train".
 
-  Repairs, counted in `notes`: blanks around sentences go; times are clipped to [0, duration]; a sentence
-  whose end is then not after its start keeps its text and loses its times (NaN).
+  Repairs, counted in `notes`: blanks around sentences go; times are clipped to [0, duration]; a
+  sentence whose end is then not after its start keeps its text and loses its times (NaN).
 
   Raises:
     UserError: no file, a malformed entry, an empty sentence, a file without sentences.
@@ -58,8 +58,8 @@ def read_timed_captions(directory: pathlib.Path) -> Annotations:
         _read_file(path, _always(stem), items, videos, notes)
         counts += _counts(items[before:], stem, _OFFICIAL.get(stem, (None, None)))
   if not items:
-    raise UserError(f"{directory}: has neither {_SEGMENTS} nor any of "
-                    f"{', '.join(f'{stem}.json' for stem in _FILES)}: put the dataset's files there")
+    raise UserError(f"{directory}: has neither {_SEGMENTS} nor any of {', '.join(_FILES)} (.json): "
+                    "put the dataset's files there")
   counts.insert(0, Count("videos", len(videos), None))
   return Annotations(
       "timed", "timed_captions", tuple(items), tuple(videos.values()), tuple(counts), tuple(notes))
