@@ -38,7 +38,7 @@ def check_implementation(impl: str, mesh: Mesh | None) -> None:
 def real_values(
     embedding: Float[Array, "*shape E"], mask: Bool[Array, "*shape"]
 ) -> Float[Array, "*shape E"]:
-  """Float32 embeddings with zeros where nothing is real, so that not even a NaN leaks from there."""
+  """Float32 embeddings, zeros where nothing is real: not even a NaN leaks from there."""
   return jnp.where(mask[..., None], embedding.astype(jnp.float32), 0.0)
 
 

@@ -122,8 +122,14 @@ def _segment_pair_masks(
 ) -> tuple[Bool[Array, "BN RM"], Bool[Array, "BN RM"]]:
   """`(positive, keep)` of every video segment against every text segment of the batch."""
   captions = pairs.captions_per_video(len(video.mask), len(text.mask))
+  rows, text_segments = text.mask.shape
+  if overlap.shape != (rows, video.mask.shape[1], text_segments):
+    raise ValueError(
+        f"overlap {overlap.shape} for videos {video.mask.shape} and texts {text.mask.shape}: "
+        "one [N, M] a text row is needed"
+    )
   video_row = jnp.arange(len(video.mask))[:, None, None, None]
-  text_row = (jnp.arange(len(text.mask)) // captions)[None, None, :, None]
+  text_row = (jnp.arange(rows) // captions)[None, None, :, None]
   own = video_row == text_row
   same_video = video.key[:, None, None, None] == text.key[None, None, :, None]
   # [1, N, R, M]: the overlaps of text row r with the segments of its own video.
