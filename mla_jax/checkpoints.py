@@ -1,20 +1,21 @@
 """Checkpoints: saved while training goes on, whole or not at all; the last ones and the best."""
 
-from collections.abc import Mapping, Sequence
-import dataclasses
+from collections.abc import Mapping
 import json
-import math
+import logging
 import os
 import pathlib
 import shutil
 from typing import Any, Self
 
+from absl import logging as absl_logging
 import jax
+from ml_collections import ConfigDict
 import orbax.checkpoint as ocp
-from orbax.checkpoint.checkpoint_managers import preservation_policy
 
-from mla_jax import sharding
+from mla_jax import config_lib, sharding
 from mla_jax.errors import UserError
+from mla_jax.retention import LastAndBest
 from mla_jax.train_state import TrainState
 
 FORMAT = 1
@@ -51,14 +52,14 @@ class Checkpointer:
     if keep_last < 1:
       raise UserError(f"train.keep_last={keep_last}: must be at least 1")
     self._directory = pathlib.Path(directory).absolute()
-    self._policy = _LastAndBest(keep_last, metric)
+    self._policy = LastAndBest(keep_last, metric)
+    absl_logging.get_absl_logger().addFilter(_quiet)
     try:
       self._manager = ocp.CheckpointManager(
           self._directory,
           options=ocp.CheckpointManagerOptions(
               best_fn=self._policy.score,  # Makes the manager store the metrics.
               preservation_policy=self._policy,
-              cleanup_tmp_directories=not read_only,
               read_only=read_only,
           ),
           item_handlers={
@@ -70,7 +71,7 @@ class Checkpointer:
       reason = error.strerror or error
       raise UserError(f"{self._directory}: {reason}: choose another --workdir") from error
     if not read_only:
-      self._finish_deletions()
+      self._clean()
 
   def __enter__(self) -> Self:
     return self
@@ -221,8 +222,12 @@ class Checkpointer:
       ) from error
     return restored.state
 
-  def _finish_deletions(self) -> None:
-    # A process killed while it deleted a checkpoint leaves part of one under its final name.
+  def _clean(self) -> None:
+    # A killed process leaves what it was saving under a temporary name, and what it was deleting,
+    # in part, under the final one. Orbax removes the former too, but some time later.
+    if jax.process_index() == 0:
+      for path in self._directory.glob(f"*{ocp.utils.TMP_DIR_SUFFIX}*"):
+        shutil.rmtree(path)
     metrics = {step: self.metrics(step) for step in self.all_steps()}
     for step in set(metrics) - self._policy.kept(metrics):
       self._manager.delete(step)
@@ -232,35 +237,6 @@ class Checkpointer:
         f"{self._directory}: saving failed ({_first_line(error)}): free space or mend the folder; "
         "earlier checkpoints are whole, the same command continues from the last"
     )
-
-
-@dataclasses.dataclass(frozen=True)
-class _LastAndBest(preservation_policy.PreservationPolicy):
-  """Which checkpoints stay: the last ones, and the one with the highest metric."""
-
-  keep_last: int
-  metric: str | None
-
-  def score(self, metrics: Mapping[str, float] | None) -> float:
-    value = (metrics or {}).get(self.metric, math.nan) if self.metric else math.nan
-    return -math.inf if math.isnan(value) else value
-
-  def best(self, metrics: Mapping[int, Mapping[str, float] | None]) -> int | None:
-    step = max(metrics, key=lambda step: (self.score(metrics[step]), -step), default=None)
-    return None if step is None or self.score(metrics[step]) == -math.inf else step
-
-  def kept(self, metrics: Mapping[int, Mapping[str, float] | None]) -> set[int]:
-    return {*sorted(metrics)[-self.keep_last :], self.best(metrics)} - {None}  # type: ignore[return-value]
-
-  def should_preserve(
-      self,
-      checkpoints: Sequence[Any],
-      *,
-      context: preservation_policy.PreservationContext,
-  ) -> Sequence[bool]:
-    del context
-    kept = self.kept({info.step: info.metrics for info in checkpoints})
-    return [info.step in kept for info in checkpoints]
 
 
 def check_writable(workdir: str | os.PathLike[str], needed_bytes: int = 0) -> None:
@@ -302,19 +278,9 @@ def state_bytes(abstract_state: Any) -> int:
   return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(abstract_state))
 
 
-def config_differences(
-    old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
-) -> list[str]:
-  """Keys whose values differ between two configs of JSON values: "model.width: 256 -> 512"."""
-  old, new = (json.loads(json.dumps(side)) for side in (old, new))  # Tuples become lists.
-  lines = []
-  for key in sorted(set(old) | set(new)):
-    left, right = old.get(key, "(absent)"), new.get(key, "(absent)")
-    if isinstance(left, dict) and isinstance(right, dict):
-      lines += config_differences(left, right, f"{prefix}{key}.")
-    elif left != right:
-      lines.append(f"{prefix}{key}: {left} -> {right}")
-  return lines
+def _quiet(record: logging.LogRecord) -> bool:
+  # Orbax logs every step of a save, and the traceback of an error that we raise in one line.
+  return "orbax" not in record.pathname or absl_logging.get_verbosity() >= absl_logging.DEBUG
 
 
 def _describe(state: Any) -> dict[str, str]:
@@ -339,7 +305,9 @@ def _check_fit(
   )
   if len(wrong) > 1:
     message += f", and {len(wrong) - 1} more"
-  differences = config_differences(meta["config"], config) if config and "config" in meta else []
+  differences = []
+  if config and "config" in meta:
+    differences = config_lib.diff_configs(ConfigDict(meta["config"]), ConfigDict(config))
   if differences:
     shown = "; ".join(differences[:5]) + ("; ..." if len(differences) > 5 else "")
     message += f"; it was written by another config ({shown})"
