@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 BIN := $(VENV)/bin
+# A file's tests share what they set up; in the order of collection the long ones do not come last.
+DIST := --dist=loadfile --no-loadscope-reorder
 STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.installed-bench
 
@@ -45,10 +47,10 @@ demo: $(STAMP)
 	$(BIN)/python -m mla_jax.demo --out=runs/demo $(ARGS)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist=loadfile -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n 2 $(DIST) -m "not slow" $(ARGS)
 
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -n 2 --dist=loadfile -m slow $(ARGS)
+	$(BIN)/python -m pytest -n 2 $(DIST) -m slow $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
