@@ -39,7 +39,7 @@ def _add(
     running: dict[str, Any], bad_step: jax.Array, new: dict[str, Any], step: jax.Array
 ) -> tuple[dict[str, Any], jax.Array]:
   bad = jnp.any(jnp.stack([~jnp.isfinite(total) for total, _ in new.values()]))
-  added = jax.tree.map(lambda old, one: old + one.astype(jnp.float32), running, new)
+  added = jax.tree.map(lambda old, one: old + jnp.float32(one), running, new)
   return added, jnp.where((bad_step < 0) & bad, step, bad_step)
 
 
@@ -52,11 +52,10 @@ class MetricAccumulator:
 
   def add(self, sums: Sums, step: int) -> None:
     """Adds one step's metrics; `step` is the number that `nonfinite_step` would name."""
-    new = {name: tuple(map(jnp.asarray, pair)) for name, pair in sums.items()}
     running = self._running
     if running is None:
-      running = {name: (np.float32(0), np.float32(0)) for name in new}
-    self._running, self._bad_step = _add(running, self._bad_step, new, np.int32(step))
+      running = {name: (np.float32(0), np.float32(0)) for name in sums}
+    self._running, self._bad_step = _add(running, self._bad_step, dict(sums), np.int32(step))
 
   def nonfinite_step(self) -> int | None:
     """First step with a sum that is not finite, or None. Waits for the device."""
@@ -164,13 +163,13 @@ class MetricWriter:
   def _line(self, step: int, values: Mapping[str, float]) -> str:
     width = len(str(self._total_steps))
     parts = [f"step {step:{width}d}/{self._total_steps} {step / self._total_steps:4.0%}"]
-    parts += [
-        f"{name} {value:#.4g}" for name, value in values.items()
+    parts += [  # Of one width, so that the lines of a run stand under each other.
+        f"{name} {f'{value:#.4g}':<9}" for name, value in values.items()
         if "/" not in name and name != "eta_seconds"
     ]
     if "eta_seconds" in values:
       parts.append(f"left {show_seconds(values['eta_seconds'])}")
-    return "  ".join(parts)
+    return "  ".join(parts).rstrip()
 
 
 def _encode(record: Mapping[str, Any]) -> bytes:

@@ -191,7 +191,4 @@ def to_global(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Arra
       raise UserError(
           f"batch: {name!r}: {len(rows)} rows do not divide over {local} devices: change the rows"
       )
-  return {
-      name: jax.make_array_from_process_local_data(sharding, np.asarray(rows))
-      for name, rows in batch.items()
-  }
+  return jax.make_array_from_process_local_data(sharding, dict(batch))

@@ -103,6 +103,27 @@ def test_donating_a_state_under_way_does_not_change_what_is_saved(tmp_path: path
       _assert_same(saved.restore(_abstract(), number), right)
 
 
+def test_six_steps_equal_three_and_a_restart_and_three(tmp_path: pathlib.Path) -> None:
+  mesh = _mesh(8, 2)
+  step: Any = jax.jit(
+      _update, donate_argnums=0, out_shardings=train_state.state_shardings(_abstract(mesh))
+  )
+  expected = _state(0, mesh)
+  for _ in range(6):
+    expected = step(expected)
+  state = _state(0, mesh)
+  for _ in range(3):
+    state = step(state)
+  with Checkpointer(tmp_path) as saved:
+    saved.save(3, state, {}, META)
+  with Checkpointer(tmp_path) as saved:
+    state = saved.restore(_abstract(mesh))
+  for _ in range(3):
+    state = step(state)
+  _assert_same(state, expected)
+  assert step._cache_size() == 1  # A restored state compiles nothing anew.
+
+
 @pytest.mark.parametrize(
     ("devices", "fsdp", "rules"),
     [

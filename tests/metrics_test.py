@@ -100,16 +100,18 @@ def test_writer_writes_lines_events_and_progress(tmp_path: pathlib.Path) -> None
     writer.write(50, {"loss": 1.5, "loss/part": 0.25, "eta_seconds": 3700.0})
     assert _lines(tmp_path / "new")[0]["loss"] == 1.5  # On disk before anything is closed.
     writer.write(1000, {"loss": jnp.float32(math.nan), "norm": math.inf})
-  first, second = _lines(tmp_path / "new")
+    writer.write(1000, {"loss": -1.2345e-05, "eta_seconds": 0.0})
+  first, second, _ = _lines(tmp_path / "new")
   assert first.pop("time") == pytest.approx(time.time(), abs=60)
   assert first == {"step": 50, "loss": 1.5, "loss/part": 0.25, "eta_seconds": 3700.0}
   assert (second["loss"], second["norm"]) == (None, None)
   shown = terminal.getvalue().splitlines()
-  assert shown[0] == "step   50/1000   5%  loss 1.500  left 1h01m"
-  assert shown[1].startswith("step 1000/1000 100%  loss nan")
+  assert shown[0] == "step   50/1000   5%  loss 1.500      left 1h01m"
+  assert shown[1] == "step 1000/1000 100%  loss nan        norm inf"
+  assert shown[2] == "step 1000/1000 100%  loss -1.234e-05  left 0s"
   events = event_accumulator.EventAccumulator(str(tmp_path / "new"))
   events.Reload()
-  assert [event.step for event in events.Tensors("loss")] == [50, 1000]
+  assert [event.step for event in events.Tensors("loss")] == [50, 1000, 1000]
   parts = events.Tensors("loss/part")
   assert [tensor_util.make_ndarray(event.tensor_proto) for event in parts] == [0.25]
 
