@@ -1,7 +1,8 @@
 """What a process does before it touches a device."""
 
-from absl import logging
 import jax
+
+from mla_jax.log import logger
 
 
 def prepare() -> None:
@@ -10,6 +11,6 @@ def prepare() -> None:
 
   for kind in ("GPU", "TPU"):
     tf.config.set_visible_devices([], kind)
-  logging.info(
+  logger.info(
       "process %d of %d: %s", jax.process_index(), jax.process_count(), jax.local_devices()
   )

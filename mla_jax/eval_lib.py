@@ -12,6 +12,7 @@ from mla_jax import run as run_lib
 from mla_jax.data import sources
 from mla_jax.errors import UserError
 from mla_jax.report.build import write_report
+from mla_jax.run import Run
 from mla_jax.tasks.base import Evaluation
 from mla_jax.train_step import abstract_state
 
@@ -45,12 +46,11 @@ def load_config(
   return config
 
 
-def evaluate(config: ConfigDict, workdir: pathlib.Path, step: str = "best") -> dict[str, Any]:
+def evaluate(run: Run, step: str = "best") -> dict[str, Any]:
   """Evaluates a checkpoint on `data.eval_split`; needs the workdir and that split, nothing else.
 
   Args:
-    config: the run's own (`load_config`), with what differs for this evaluation.
-    workdir: of the run.
+    run: of the workdir's own config (`load_config`), with what differs for this evaluation.
     step: "best", "latest" or a number, as typed.
 
   Returns:
@@ -60,7 +60,7 @@ def evaluate(config: ConfigDict, workdir: pathlib.Path, step: str = "best") -> d
   Raises:
     UserError: no such checkpoint or split, or the data does not fit the model.
   """
-  run = run_lib.open_run(config, workdir)
+  config = run.config
   texts = sources.open_texts(
       config.data, config.data.eval_texts, config.data.eval_split, with_video=config.model.use_video
   )
@@ -68,14 +68,14 @@ def evaluate(config: ConfigDict, workdir: pathlib.Path, step: str = "best") -> d
     chosen = saved.find(int(step) if step.isdecimal() else step)
     state = saved.restore(abstract_state(run), chosen)
   params = state.eval_params
-  evaluation = run.task.evaluator(run.model, run.mesh, run.reader, texts)(params)
+  evaluation = run.evaluate(params, texts)
   name = f"{config.data.family}_{config.data.eval_texts}_{config.data.eval_split}"
   metrics = evaluation.metrics | {
       "dataset": f"{config.data.family}_{config.data.eval_texts}",
       "split": config.data.eval_split,
       "step": chosen,
   }
-  _write(workdir / "eval", name, metrics, evaluation)
+  _write(run.workdir / "eval", name, metrics, evaluation)
   write_report(run, params, texts, evaluation, name)
   return metrics
 

@@ -8,7 +8,7 @@ logger = logging.getLogger("mla_jax")
 
 
 def configure() -> None:
-  """Sets the logs up for a command; before tensorflow is imported, whose C++ side reads the environment."""
+  """Sets the logs up; before tensorflow is imported, whose C++ side reads the environment."""
   os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
   os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
   from absl import logging as absl_logging

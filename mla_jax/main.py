@@ -8,9 +8,9 @@ import json
 import pathlib
 import sys
 
-from absl import app, flags, logging
+from absl import app, flags
 
-from mla_jax import config_lib
+from mla_jax import config_lib, log
 from mla_jax.errors import UserError, exit_on_user_error
 
 _CONFIG = config_lib.define_config_flags()
@@ -27,21 +27,22 @@ def main(argv: list[str]) -> None:
   if not _WORKDIR.value:
     raise UserError("--workdir: not given; name the folder of the run")
   workdir = pathlib.Path(_WORKDIR.value)
+  log.configure()
   # Imported late: they bring jax and tensorflow, which --help does not need.
   from mla_jax import devices, eval_lib, train_lib
+  from mla_jax import run as run_lib
 
   devices.prepare()
-  finished = True
   if _MODE.value == "train":
     config = config_lib.load_config(_CONFIG.value, config_lib.overrides_given())
-    finished = train_lib.train(config, workdir)
+    run = train_lib.train(config, workdir)
   else:
     config = eval_lib.load_config(workdir, _CONFIG.value, config_lib.overrides_given())
-  if finished:
-    print(json.dumps(eval_lib.evaluate(config, workdir, _STEP.value)))
+    run = run_lib.open_run(config, workdir)
+  if run is not None:
+    print(json.dumps(eval_lib.evaluate(run, _STEP.value)))
   sys.stdout.flush()
 
 
 if __name__ == "__main__":
-  logging.set_verbosity(logging.INFO)
   app.run(main, flags_parser=config_lib.parse_flags)

@@ -16,7 +16,7 @@ from mla_jax.data.records import MediaStore
 from mla_jax.data.text import Tokenizer
 from mla_jax.errors import UserError
 from mla_jax.models.mla import MLA, build_model
-from mla_jax.tasks.base import Task
+from mla_jax.tasks.base import Evaluate, Task
 from mla_jax.tasks.registry import make_task
 
 BEST_METRIC = "dev_score"  # Evaluation.main on the texts kept for selection.
@@ -32,6 +32,7 @@ class Run:
   model: MLA
   task: Task
   reader: Reader
+  evaluate: Evaluate
 
 
 def open_run(config: ConfigDict, workdir: pathlib.Path) -> Run:
@@ -53,18 +54,14 @@ def open_run(config: ConfigDict, workdir: pathlib.Path) -> Run:
       shapes=_shapes(config.data),
       answers=_answers(workdir, config) if task.needs_answers else None,
   )
-  return Run(
-      config=config,
-      workdir=workdir,
-      mesh=sharding.make_mesh(config.mesh),
-      model=build_model(
-          config.model,
-          init_temperature=config.loss.init_temperature,
-          init_bias=config.loss.init_bias,
-      ),
-      task=task,
-      reader=reader,
+  mesh = sharding.make_mesh(config.mesh)
+  model = build_model(
+      config.model,
+      init_temperature=config.loss.init_temperature,
+      init_bias=config.loss.init_bias,
   )
+  evaluate = task.evaluator(model, mesh, reader)
+  return Run(config, workdir, mesh, model, task, reader, evaluate)
 
 
 def open_checkpoints(run: Run, *, read_only: bool = False) -> checkpoints.Checkpointer:

@@ -1,6 +1,5 @@
 """Training: the loop on one screen, in fixed order: evaluate, save, fetch, step, log."""
 
-import logging
 import pathlib
 
 from ml_collections import ConfigDict
@@ -8,20 +7,23 @@ from ml_collections import ConfigDict
 from mla_jax import checkpoints, signals, timing
 from mla_jax import run as run_lib
 from mla_jax.data import sources
+from mla_jax.data.sources import Texts
+from mla_jax.log import logger
 from mla_jax.metrics import MetricAccumulator, MetricWriter
-from mla_jax.tasks.base import Evaluate, numbers
+from mla_jax.run import Run
+from mla_jax.tasks.base import numbers
 from mla_jax.train_state import TrainState
 from mla_jax.train_step import Training, make_training
 
 
-def train(config: ConfigDict, workdir: pathlib.Path) -> bool:
+def train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
   """Trains from the newest checkpoint of the workdir, or from the start, to `train.steps`.
 
   Killed at any moment and started again it continues as if nothing had happened: the batch of a
   step is a pure function of (seed, step), and all else is in the checkpoint.
 
   Returns:
-    Whether it reached the last step; False after a SIGTERM or Ctrl-C, with all saved.
+    The run; None after a SIGTERM or Ctrl-C, with all saved.
 
   Raises:
     UserError: bad input of any kind, a non-finite loss, or another run in the workdir.
@@ -33,7 +35,6 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> bool:
   training = make_training(run, sources.open_sources(config.data, with_video=with_video))
   checkpoints.check_writable(workdir, 2 * checkpoints.state_bytes(training.abstract))
   dev = sources.open_dev(config.data, with_video=with_video)
-  evaluate = run.task.evaluator(run.model, run.mesh, run.reader, dev) if dev else None
   with (
       signals.StopSignal() as stop,
       run_lib.open_checkpoints(run) as saved,
@@ -42,15 +43,15 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> bool:
     state = training.start(saved)
     first = int(state.step)
     writer.truncate_after(first)
-    logging.info("%s: from step %d to %d", workdir, first, config.train.steps)
-    return _loop(training, state, first, evaluate, stop, saved, writer)
+    logger.info("%s: from step %d to %d", workdir, first, config.train.steps)
+    return run if _loop(training, state, first, dev, stop, saved, writer) else None
 
 
 def _loop(
     training: Training,
     state: TrainState,
     first: int,
-    evaluate: Evaluate | None,
+    dev: Texts | None,
     stop: signals.StopSignal,
     saved: checkpoints.Checkpointer,
     writer: MetricWriter,
@@ -65,8 +66,8 @@ def _loop(
     with clock.paused():
       # Evaluate before saving, so that the checkpoint knows its score.
       found: dict[str, float] = {}
-      if evaluate and step > first and (last or step % every.eval_every == 0):
-        found = _evaluate(evaluate, state, step, writer)
+      if dev and step > first and (last or step % every.eval_every == 0):
+        found = _evaluate(training.run, state, dev, step, writer)
       if step > first and (last or stop.requested or step % every.checkpoint_every == 0):
         training.check_finite(sums)
         saved.save(step, state, found, training.meta)
@@ -84,9 +85,9 @@ def _loop(
 
 
 def _evaluate(
-    evaluate: Evaluate, state: TrainState, step: int, writer: MetricWriter
+    run: Run, state: TrainState, dev: Texts, step: int, writer: MetricWriter
 ) -> dict[str, float]:
-  evaluation = evaluate(state.eval_params)
+  evaluation = run.evaluate(state.eval_params, dev)
   found = {run_lib.BEST_METRIC: evaluation.main}
   writer.write(step, found | numbers(evaluation.metrics, "dev/"))
   return found

@@ -1,13 +1,21 @@
 """Writes `report/`: what a run scored, how it got there, and examples to look at."""
 
-import json
 import pathlib
 from typing import Any
 
 from mla_jax.data.sources import Texts
+from mla_jax.metrics import read_metrics
 from mla_jax.report import examples, page, plots
 from mla_jax.run import Run
 from mla_jax.tasks.base import Evaluation, numbers
+
+_SPEED = (
+    "step_time",
+    "examples_per_second",
+    "input_wait_share",
+    "host_rss_bytes",
+    "device_peak_bytes",
+)
 
 
 def write_report(
@@ -24,7 +32,7 @@ def write_report(
   """
   directory = run.workdir / "report"
   directory.mkdir(parents=True, exist_ok=True)
-  history = read_history(run.workdir / "metrics.jsonl")
+  history = read_metrics(run.workdir / "metrics.jsonl")
   matrix = (
       [plots.matrix(evaluation.similarity, f"Similarity, {name}")]
       if evaluation.similarity is not None
@@ -45,13 +53,6 @@ def write_report(
   return path
 
 
-def read_history(path: pathlib.Path) -> list[dict[str, Any]]:
-  """The lines of `metrics.jsonl`; none when a workdir was only evaluated."""
-  if not path.exists():
-    return []
-  return [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
-
-
 def _result(evaluation: Evaluation) -> str:
   return page.numbers_table(numbers(evaluation.metrics))
 
@@ -60,8 +61,7 @@ def _speed(history: list[dict[str, Any]]) -> dict[str, Any]:
   """The last line that measured a step's time."""
   for line in reversed(history):
     if "step_time" in line:
-      names = ("step_time", "examples_per_second", "input_wait_share", "host_memory_gb", "device_memory_gb")
-      return {name: line[name] for name in names if name in line}
+      return {name: line[name] for name in _SPEED if name in line}
   return {}
 
 

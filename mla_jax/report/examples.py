@@ -40,8 +40,8 @@ def choose(rows: Sequence[dict[str, Any]], most: int, seed: int = 0) -> list[dic
   chosen: list[dict[str, Any]] = []
   for correct in (True, False):
     group = [row for row in rows if row["correct"] is correct]
-    count = min(most // 2, len(group))
-    chosen += [group[i] for i in sorted(rng.choice(len(group), count, replace=False))] if count else []
+    drawn = rng.permutation(len(group))[: most // 2]
+    chosen += [group[i] for i in sorted(drawn)]
   return chosen
 
 

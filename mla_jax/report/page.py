@@ -15,7 +15,8 @@ table { border-collapse: collapse; } td, th { padding: .25rem .6rem; text-align:
 table.numbers td, table.numbers th { border-bottom: 1px solid #d9dee6; }
 table.numbers td + td { text-align: right; font-variant-numeric: tabular-nums; }
 figure { margin: 0; display: inline-block; } figure img { max-width: 530px; }
-.example { border: 1px solid #d9dee6; border-radius: 8px; padding: .8rem 1rem; margin: 1rem 0; overflow-x: auto; }
+.example { border: 1px solid #d9dee6; border-radius: 8px; padding: .8rem 1rem; margin: 1rem 0;
+  overflow-x: auto; }
 .right { border-left: 6px solid #2f9e62; } .wrong { border-left: 6px solid #d0473d; }
 .strip td { padding: 1px; } .strip img { width: 84px; display: block; }
 .strip .heat { text-align: center; font-size: 12px; } .strip .phrase { max-width: 260px; }
@@ -59,7 +60,7 @@ def example(heading: str, correct: bool, parts: list[tuple[str, Pair]]) -> str:
 def _strip(pair: Pair) -> str:
   """Frames in time order over a heat map: a column a video segment, a row a phrase."""
   spans = [int(np.sum(pair.segment == number + 1)) for number in range(len(pair.similarity))]
-  head = "<tr><td></td>" + "".join(_frame(pair, place) for place in range(len(pair.segment))) + "</tr>"
+  frames = "".join(_frame(pair, place) for place in range(len(pair.segment)))
   low, high = _range(pair.similarity)
   lines = "".join(
       f'<tr><td class="phrase">{html.escape(phrase)}</td>'
@@ -69,7 +70,7 @@ def _strip(pair: Pair) -> str:
       + "</tr>"
       for m, phrase in enumerate(pair.phrases)
   )
-  return f'<table class="strip">{head}{lines}</table>'
+  return f'<table class="strip"><tr><td></td>{frames}</tr>{lines}</table>'
 
 
 def _frame(pair: Pair, place: int) -> str:

@@ -1,4 +1,4 @@
-"""Multi-level alignment of a batch: the global and the segment loss, weighted (DESIGN section 1)."""
+"""Multi-level alignment of a batch: the global and the segment loss, weighted."""
 
 import jax
 import jax.numpy as jnp

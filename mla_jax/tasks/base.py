@@ -33,7 +33,7 @@ class Evaluation:
   similarity: np.ndarray | None = None
 
 
-Evaluate: TypeAlias = Callable[[Params], Evaluation]
+Evaluate: TypeAlias = Callable[[Params, Texts], Evaluation]
 
 
 class Task(Protocol):
@@ -46,10 +46,8 @@ class Task(Protocol):
   ) -> tuple[jax.Array, Metrics]:
     """The training loss of a global batch and what to log of it as (sum, weight) pairs."""
 
-  def evaluator(
-      self, model: MLA, mesh: jax.sharding.Mesh, reader: Reader, texts: Texts
-  ) -> Evaluate:
-    """A function of the parameters that evaluates `texts`; compiled once for all its calls."""
+  def evaluator(self, model: MLA, mesh: jax.sharding.Mesh, reader: Reader) -> Evaluate:
+    """A function that evaluates parameters on texts; compiled once for all its calls."""
 
 
 def numbers(metrics: dict[str, Any], prefix: str = "") -> dict[str, float]:

@@ -1,6 +1,7 @@
 """Runs a function over evaluation batches and puts the results of real examples in order."""
 
 from collections.abc import Callable, Iterator
+import functools
 from typing import Any
 
 import jax
@@ -38,8 +39,12 @@ def collect(
     real = batch["mask"]
     output = jax.device_get(function(params, sharding.to_global(batch, mesh)))
     ids.append(batch["example_id"][real])
-    outputs.append(jax.tree.map(lambda leaf: leaf[real], output))
+    outputs.append(jax.tree.map(functools.partial(_rows, keep=real), output))
   seen = np.concatenate(ids) if ids else np.zeros(0, np.int32)
   audit.check_ids(seen, count)
   order = np.argsort(seen)
   return jax.tree.map(lambda *leaves: np.concatenate(leaves)[order], *outputs)
+
+
+def _rows(leaf: np.ndarray, keep: np.ndarray) -> np.ndarray:
+  return leaf[keep]

@@ -48,9 +48,7 @@ class OpenEndedQA:
 
     return apply(model, params, forward, rng)
 
-  def evaluator(
-      self, model: MLA, mesh: jax.sharding.Mesh, reader: Reader, texts: Texts
-  ) -> Evaluate:
+  def evaluator(self, model: MLA, mesh: jax.sharding.Mesh, reader: Reader) -> Evaluate:
     data, use_video = self.config.data, self.config.model.use_video
     classes = _by_class(reader.answers, self.config.model.num_answers)
 
@@ -66,7 +64,7 @@ class OpenEndedQA:
       logits = jnp.where(jnp.arange(logits.shape[-1]) < len(classes), logits, -jnp.inf)
       return logits.argmax(-1), jax.nn.softmax(logits).max(-1)
 
-    def evaluate(params: Params) -> Evaluation:
+    def evaluate(params: Params, texts: Texts) -> Evaluation:
       batches = pipeline.text_batches(
           reader, texts, self.config.eval.batch_size, with_video=use_video
       )

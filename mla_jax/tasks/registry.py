@@ -10,7 +10,10 @@ from mla_jax.tasks.base import Task
 from mla_jax.tasks.open_ended_qa import OpenEndedQA
 from mla_jax.tasks.retrieval import Retrieval
 
-TASKS: dict[str, Callable[[ConfigDict], Task]] = {"retrieval": Retrieval, "open_ended_qa": OpenEndedQA}
+TASKS: dict[str, Callable[[ConfigDict], Task]] = {
+    "retrieval": Retrieval,
+    "open_ended_qa": OpenEndedQA,
+}
 
 
 def make_task(config: ConfigDict) -> Task:
@@ -23,5 +26,5 @@ def make_task(config: ConfigDict) -> Task:
     near = difflib.get_close_matches(config.task, TASKS, 1)
     raise UserError(f"config.task={config.task!r}: use {near[0] if near else sorted(TASKS)}")
   if config.task == "retrieval" and not config.model.use_video:
-    raise UserError("model.use_video=False: retrieval needs the video; only QA has a text-only twin")
+    raise UserError("model.use_video=False: retrieval needs the video; QA alone can do without")
   return TASKS[config.task](config)

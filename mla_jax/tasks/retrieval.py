@@ -1,4 +1,4 @@
-"""Text-video retrieval: the alignment losses are the task's own, the global embeddings the index."""
+"""Text-video retrieval: alignment is the task's own loss, the global embeddings the index."""
 
 import dataclasses
 from typing import Any
@@ -39,9 +39,7 @@ class Retrieval:
 
     return apply(model, params, forward, rng)
 
-  def evaluator(
-      self, model: MLA, mesh: jax.sharding.Mesh, reader: Reader, texts: Texts
-  ) -> Evaluate:
+  def evaluator(self, model: MLA, mesh: jax.sharding.Mesh, reader: Reader) -> Evaluate:
     data, size = self.config.data, self.config.eval.batch_size
 
     @jax.jit
@@ -60,7 +58,7 @@ class Retrieval:
 
       return apply(model, params, forward)
 
-    def evaluate(params: Params) -> Evaluation:
+    def evaluate(params: Params, texts: Texts) -> Evaluation:
       ids, owner = np.unique(texts.videos, return_inverse=True)
       videos = pipeline.video_batches(reader, texts, size)
       queries = pipeline.text_batches(reader, texts, size)
@@ -97,7 +95,8 @@ def _rows(
     texts: Texts, text: np.ndarray, video: np.ndarray, owner: np.ndarray, rank: np.ndarray
 ) -> list[dict[str, Any]]:
   """One row a text: its rank and the video it found first."""
-  first = np.concatenate([np.argmax(part @ video.T, axis=1) for part in np.array_split(text, max(1, len(text) // 256))])
+  blocks = np.array_split(text, len(text) // _SHOWN + 1)
+  first = np.concatenate([np.argmax(block @ video.T, axis=1) for block in blocks])
   ids = np.asarray(texts.store.video_ids(texts.split))[texts.items]
   id_of = dict(zip(owner.tolist(), ids.tolist(), strict=True))
   records = texts.store.read(texts.split, texts.items)
