@@ -10,11 +10,12 @@ from mla_jax.errors import UserError
 
 
 def build_answers(answers: Iterable[str]) -> list[tuple[str, int]]:
-  """Every answer with its count, by falling count and then by alphabet.
+  """Every answer with its count, by falling count, equals in the order of their first appearance.
 
-  The first k are the top-k classes; pass the answers of the training split only.
+  The first k are the top-k classes, those that published ceilings are counted with (on MSVD-QA 59
+  of the top 1000 are drawn from 257 equals). Pass the answers of the training split only.
   """
-  return sorted(Counter(answers).items(), key=lambda entry: (-entry[1], entry[0]))
+  return Counter(answers).most_common()
 
 
 def coverage(answers: Sequence[str], vocabulary: Collection[str]) -> float:

@@ -58,7 +58,7 @@ CLOSED: dict[str, Kind] = {
         (Kind.PARTICLE, "up out off"),
         (Kind.OF, "of"),
         (Kind.TO, "to"),
-        (Kind.COORDINATOR, "and or & nor"),
+        (Kind.COORDINATOR, "and or nor"),
         (Kind.OPENER, """
             but while when because if so although though since whereas who which that whom whose
             where how why"""),

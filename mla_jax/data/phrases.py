@@ -15,9 +15,9 @@ and a phrase begins before a word
 
 A word is a verb where a list, an ending and its neighbours say so: -ing not behind a determiner or
 an adjective, -ed and irregular pasts behind a noun or an auxiliary, a common verb in -s behind a
-noun, in its plain form behind "to", a modal or a plural. Then a phrase of one word joins a
-neighbour, if no punctuation is between them and the whole has at most five words; and a longer
-one is cut, before "of", "and", a determiner or a preposition if it has one, near its middle.
+noun, in its plain form behind "to", a modal or a plural. Then a phrase of more than five words is
+cut, before "of", "and", a determiner or a preposition if it has one, near its middle; and one of a
+single word joins a neighbour, if no punctuation is between them and the whole has at most five.
 """
 
 import dataclasses
@@ -63,11 +63,7 @@ def find_words(text: str) -> list[Word]:
       continue
     inside = [place for place, character in enumerate(raw) if _in_word(character)]
     if not inside:
-      if raw == "&":
-        words.append(Word(start, match.end(), raw, stop))
-        stop = False
-      else:
-        stop = True
+      stop = stop or raw != "&"  # "rock & roll" is one phrase.
       continue
     first, last = inside[0], inside[-1] + 1
     stop = stop or any(mark in "([{;:,.!?-" for mark in raw[:first])
@@ -94,8 +90,7 @@ def cut_phrases(words: list[Word], kinds: list[Kind]) -> list[tuple[int, int]]:
     if words[place].after_stop or _breaks(kinds, starts[-1], place):
       starts.append(place)
   phrases = list(zip(starts, [*starts[1:], len(words)], strict=True))
-  phrases = _join_single(phrases, words, kinds)
-  return [part for phrase in phrases for part in _halve(phrase, kinds)]
+  return _join_single([part for phrase in phrases for part in _halve(phrase, kinds)], words, kinds)
 
 
 def _in_word(character: str) -> bool:

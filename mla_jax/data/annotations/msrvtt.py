@@ -108,7 +108,8 @@ def _read_videos(path: pathlib.Path, data: dict[str, Any]) -> dict[str, str]:
     record = files.expect(record, dict, where)
     split = record.get("split")
     name = files.check_id(record.get("video_id"), where)
-    files.add_new(videos, name, "" if split is None else _split_name(split, where), where)
+    said = "" if split is None else _split_name(split, where)
+    files.add_new(videos, name, said, f"{where}: video")
   if not videos:
     raise UserError(f"{path}: 'videos' is empty: {files.MEND}")
   return videos

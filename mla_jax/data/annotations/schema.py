@@ -1,4 +1,4 @@
-"""What every annotation reader returns: the texts, the videos they speak of, and the counts to check."""
+"""What every annotation reader returns: texts, the videos they speak of, counts to check."""
 
 import dataclasses
 
