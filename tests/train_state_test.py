@@ -27,7 +27,7 @@ def _mesh(devices: int = 8, fsdp: int = 2) -> jax.sharding.Mesh:
   return sharding.make_mesh(ConfigDict({"data": -1, "fsdp": fsdp}), jax.devices()[:devices])
 
 
-def _grads(params: Params, step: int) -> Params:
+def _grads(params: Params, step: Any) -> Params:
   return jax.tree.map(lambda leaf: jnp.cos(leaf * (step + 1)), params)
 
 
@@ -90,9 +90,13 @@ def test_moving_average_is_the_recurrence(warmup: bool) -> None:
   tx = optax.sgd(0.1)
   state = train_state.create_train_state(_init, tx, _mesh(1, 1), ema=True)
   expected: Any = np.asarray(state.params["a"]["kernel"], np.float64)
+  update = jax.jit(
+      lambda state: train_state.apply_gradients(
+          state, _grads(state.params, state.step), tx, 0.7, ema_warmup=warmup
+      )
+  )
   for step in range(30):
-    grads = _grads(state.params, step)
-    state = train_state.apply_gradients(state, grads, tx, 0.7, ema_warmup=warmup)
+    state = update(state)
     decay = min(0.7, (1 + step) / (10 + step)) if warmup else 0.7
     expected = decay * expected + (1 - decay) * np.asarray(state.params["a"]["kernel"])
   np.testing.assert_allclose(state.eval_params["a"]["kernel"], expected, rtol=1e-5)
