@@ -1,9 +1,8 @@
 """Prepares a dataset: python -m mla_jax.prepare DATASET --annotations=DIR --media=DIR --out=DIR."""
 
-import os
-
 from absl import app, flags
 
+from mla_jax import log
 from mla_jax.errors import UserError, exit_on_user_error
 
 _ANNOTATIONS = flags.DEFINE_string("annotations", None, "Folder of the dataset's annotation files.")
@@ -36,8 +35,7 @@ def main(argv: list[str]) -> None:
     raise UserError(
         "usage: python -m mla_jax.prepare DATASET --annotations=DIR --out=DIR [--media=DIR]")
 
-  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow only writes records here: its
-  os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # advice on speed is of no use.
+  log.configure()
   from mla_jax.data import prepare_dataset  # Heavy, and not needed for --help.
 
   options = prepare_dataset.Options(

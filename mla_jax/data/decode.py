@@ -58,7 +58,8 @@ def _read_container(container: "InputContainer", settings: MediaSettings) -> Med
   stream = next(
       (s for s in container.streams.video if not s.disposition & Disposition.attached_pic), None)
   if stream is None:
-    raise BrokenMedia("no video stream (audio only)")
+    audio = bool(container.streams.audio)
+    raise BrokenMedia("audio only" if audio else "truncated or not a video (no stream in it)")
   stream.codec_context.thread_count = 1  # `prepare` runs one process a core.
   picker = _Picker(stream, settings)
   end = Fraction(0)  # Of the packets of all streams.

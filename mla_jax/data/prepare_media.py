@@ -136,7 +136,7 @@ def prepare_media(
   Raises:
     UserError: videos are broken or missing and `skip_broken` is off, or the disk is full.
   """
-  there = ids_already_there(directory)
+  there = set(ids_already_there(directory))
   missing = {i: reason for i, reason in found.missing.items() if i not in there}
   if not skip_broken:
     _refuse(missing, len(found.files) + len(found.missing), "not found", "put them there")

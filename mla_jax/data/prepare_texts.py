@@ -91,8 +91,6 @@ def prepare_texts(
 def _replaceable(directory: pathlib.Path, new: dict[str, Any]) -> bool:
   """False where `directory` holds the same already; a new media index may replace an old one."""
   there = record_format.read_manifest(directory)
-  if there["fingerprint"] == new["fingerprint"]:
-    return False
   for name, value in new["settings"].items():
     if there["settings"].get(name) != value:
       raise UserError(
@@ -101,7 +99,7 @@ def _replaceable(directory: pathlib.Path, new: dict[str, Any]) -> bool:
   if there["texts_fingerprint"] != new["texts_fingerprint"]:
     raise UserError(
         f"{directory}: prepared from other annotations: delete the folder or give another --out")
-  return True
+  return there["fingerprint"] != new["fingerprint"]
 
 
 def _write_folder(

@@ -7,6 +7,7 @@ is written last: a folder without a finished manifest is not a dataset.
 
 from collections.abc import Sequence
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -15,7 +16,6 @@ import re
 from typing import Any
 
 import numpy as np
-from tensorflow.core.example import example_pb2
 
 from mla_jax.data.annotations.schema import Segment
 from mla_jax.data.media import Media
@@ -66,8 +66,17 @@ def video_ids_name(split: str) -> str:
   return f"{split}.{VIDEO_IDS}"
 
 
+@functools.cache
+def _example_type() -> Any:
+  from tensorflow.core.example import (
+    example_pb2,  # Slow: a mistyped flag need not wait.
+  )
+
+  return example_pb2.Example
+
+
 def serialise_text(record: TextRecord) -> bytes:
-  example = example_pb2.Example()
+  example = _example_type()()
   feature = example.features.feature
   for name in ("item_id", "video_id", "text", "answer", "question_type"):
     feature[name].bytes_list.value.append(getattr(record, name).encode())
@@ -82,7 +91,7 @@ def serialise_text(record: TextRecord) -> bytes:
 
 
 def parse_text(raw: bytes) -> TextRecord:
-  feature = example_pb2.Example.FromString(raw).features.feature
+  feature = _example_type().FromString(raw).features.feature
   strings = [
       feature[name].bytes_list.value[0].decode()
       for name in ("item_id", "video_id", "text", "answer", "question_type")
@@ -100,7 +109,7 @@ def parse_text(raw: bytes) -> TextRecord:
 
 
 def serialise_media(video_id: str, media: Media) -> bytes:
-  example = example_pb2.Example()
+  example = _example_type()()
   feature = example.features.feature
   feature["video_id"].bytes_list.value.append(video_id.encode())
   feature["duration"].float_list.value.append(media.duration)
@@ -114,7 +123,7 @@ def serialise_media(video_id: str, media: Media) -> bytes:
 
 def parse_media(raw: bytes, feature_width: int | None) -> tuple[str, Media]:
   """The inverse of `serialise_media`; `feature_width` is None for JPEG frames."""
-  feature = example_pb2.Example.FromString(raw).features.feature
+  feature = _example_type().FromString(raw).features.feature
   payload: list[bytes] | np.ndarray
   if feature_width is None:
     payload = list(feature["frames"].bytes_list.value)

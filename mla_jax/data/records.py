@@ -59,8 +59,7 @@ class Shards:
     try:
       return self._reader(shard).read(positions)
     except (IndexError, RuntimeError, ValueError, OSError) as error:
-      path = self._paths[shard]
-      raise UserError(f"{path}: damaged ({_first_line(error)}): prepare it again") from error
+      raise _damaged(self._paths[shard], error) from error
 
   def _reader(self, shard: int) -> Any:
     with self._lock:
@@ -80,8 +79,16 @@ def open_reader(path: pathlib.Path) -> Any:
       str(path), options="readahead_buffer_size:0", file_reader_buffer_size=32768)
 
 
-def _first_line(error: Exception) -> str:
-  return (str(error).splitlines() or [type(error).__name__])[0][:200]
+def _damaged(path: pathlib.Path, error: Exception) -> UserError:
+  reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+  return UserError(f"{path}: damaged ({reason}): prepare it again")
+
+
+def _read_ids(path: pathlib.Path) -> list[str]:
+  try:
+    return path.read_text().split()
+  except (OSError, ValueError) as error:
+    raise _damaged(path, error) from None
 
 
 def _open_shards(directory: pathlib.Path, files: Sequence[dict[str, Any]]) -> Shards:
@@ -119,11 +126,14 @@ class TextStore:
   def media_index(self, split: str) -> np.ndarray:
     """[n] int64: each text's record in the family's media, -1 where its video is not there."""
     path = self.directory / record_format.media_index_name(self._known(split))
-    return np.load(path, allow_pickle=False)
+    try:
+      return np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+      raise _damaged(path, error) from None
 
   def video_ids(self, split: str) -> list[str]:
     """The video of every text, without reading the records."""
-    return (self.directory / record_format.video_ids_name(self._known(split))).read_text().split()
+    return _read_ids(self.directory / record_format.video_ids_name(self._known(split)))
 
   def read(self, split: str, indices: Sequence[int] | np.ndarray) -> list[TextRecord]:
     """The texts at `indices` of a split; thread-safe.
@@ -170,7 +180,7 @@ class MediaStore:
 
   def video_ids(self) -> list[str]:
     """The id of every record."""
-    return (self._directory / record_format.VIDEO_IDS).read_text().split()
+    return _read_ids(self._directory / record_format.VIDEO_IDS)
 
   def read(self, indices: Sequence[int] | np.ndarray) -> list[bytes]:
     """The serialised records at `indices`; thread-safe.

@@ -1,0 +1,145 @@
+"""Random access to records, their parsing inside a graph, and damaged shards."""
+
+from collections.abc import Iterator
+import concurrent.futures
+import dataclasses
+import math
+import pathlib
+
+from hypothesis import given
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+
+from mla_jax.data import record_format, record_writer
+from mla_jax.data.annotations.schema import Segment
+from mla_jax.data.media import Media
+from mla_jax.data.record_format import TextRecord
+from mla_jax.data.records import MediaStore, Shards
+from mla_jax.errors import UserError
+from tests.data import video_files
+from tests.data.media_folders import WIDTH, add, write_features
+
+_TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=30)
+_TIME = st.one_of(st.just(math.nan), st.floats(0, 1e4, width=32))
+_SEGMENT = st.builds(Segment, st.integers(0, 99), st.integers(0, 99), _TIME, _TIME)
+
+
+@given(
+  st.builds(
+    TextRecord,
+    item_id=_TEXT,
+    video_id=_TEXT,
+    media_index=st.integers(-1, 2**40),
+    text=_TEXT,
+    segments=st.lists(_SEGMENT, max_size=4).map(tuple),
+    answer=_TEXT,
+    question_type=_TEXT,
+  )
+)
+def test_a_text_is_parsed_as_it_was_written(record: TextRecord) -> None:
+  raw = record_format.serialise_text(record)
+  assert raw == record_format.serialise_text(record)
+  assert str(dataclasses.astuple(record_format.parse_text(raw))) == str(dataclasses.astuple(record))
+
+
+def _shards(directory: pathlib.Path, lengths: list[int]) -> Shards:
+  paths, start = [], 0
+  for i, length in enumerate(lengths):
+    paths.append(directory / record_format.shard_name("test", "train", i))
+    record_writer.write_shard(paths[-1], (b"%d" % k for k in range(start, start + length)))
+    start += length
+  return Shards(paths, lengths)
+
+
+def test_records_of_several_shards_are_one_sequence(tmp_path: pathlib.Path) -> None:
+  shards = _shards(tmp_path, [3, 1, 5])
+  assert len(shards) == 9
+  order = [8, 0, 3, 3, 2, 4]
+  assert shards.read(order) == [b"%d" % i for i in order]
+  assert shards.read(np.array(order, np.int32)) == shards.read(order)
+  assert shards.read([]) == []
+  for index in (-1, 9):
+    with pytest.raises(IndexError, match=f"record {index} of 9"):
+      shards.read([0, index])
+
+
+def test_many_threads_may_read_at_once(tmp_path: pathlib.Path) -> None:
+  shards = _shards(tmp_path, [400, 300, 300])
+  orders = [np.random.default_rng(i).integers(0, 1000, 200) for i in range(64)]
+  with concurrent.futures.ThreadPoolExecutor(16) as pool:
+    for order, records in zip(orders, pool.map(shards.read, orders), strict=True):
+      assert records == [b"%d" % i for i in order]
+
+
+def test_a_damaged_shard_is_named(tmp_path: pathlib.Path) -> None:
+  shards = _shards(tmp_path, [300])
+  path = tmp_path / record_format.shard_name("test", "train", 0)
+  content = path.read_bytes()
+  path.write_bytes(content[: len(content) // 2])
+  with pytest.raises(UserError, match=r"train.array_record-00000: damaged"):
+    shards.read([299])
+  path.unlink()
+  with pytest.raises(UserError, match=r"train.array_record-00000: damaged"):
+    Shards([path], [300]).read([0])
+  path.write_bytes(content)
+  with pytest.raises(UserError, match="300 records, the manifest says 299"):
+    Shards([path], [299]).read([0])
+
+
+def test_features_are_parsed_in_a_graph(tmp_path: pathlib.Path) -> None:
+  import tensorflow as tf
+
+  write_features(tmp_path / "in", 4)
+  add(tmp_path / "out", tmp_path / "in", frame_rate=2.0)
+  store = MediaStore.open(tmp_path / "out")
+  dataset = tf.data.Dataset.from_tensor_slices(store.read([3, 0])).map(store.parse)
+  parsed = list(dataset.as_numpy_iterator())
+  assert [one["video_id"] for one in parsed] == [b"v003", b"v000"]
+  assert parsed[0]["features"].dtype == np.float16
+  np.testing.assert_array_equal(parsed[0]["features"], np.full((4, WIDTH), 3))
+  np.testing.assert_array_equal(parsed[0]["time"], [0, 0.5, 1, 1.5])
+  assert parsed[0]["duration"] == 2
+
+
+def test_frames_stay_encoded_in_a_graph(tmp_path: pathlib.Path) -> None:
+  import tensorflow as tf
+
+  video_files.write_video(tmp_path / "in" / "a.mp4", 20)
+  add(tmp_path / "out", tmp_path / "in")
+  store = MediaStore.open(tmp_path / "out")
+  raw = store.read([0])[0]
+  parsed = tf.function(store.parse)(tf.constant(raw))
+  assert parsed["frames"].numpy().tolist() == record_format.parse_media(raw, None)[1].payload
+  assert tf.io.decode_jpeg(parsed["frames"][3]).shape == (48, 64, 3)
+  np.testing.assert_allclose(parsed["time"], [0, 0.5, 1, 1.5])
+
+
+def test_a_shard_that_cannot_be_written_whole_has_no_name(tmp_path: pathlib.Path) -> None:
+  path = tmp_path / record_format.shard_name("test", "train", 0)
+
+  def records() -> Iterator[bytes]:
+    yield b"one"
+    raise KeyError("the source failed")
+
+  with pytest.raises(KeyError):
+    record_writer.write_shard(path, records())
+  assert not path.exists()
+  with pytest.raises(OSError, match=r"nowhere|No such file"):
+    record_writer.write_shard(tmp_path / "nowhere" / "a", [b"one"])
+
+
+@pytest.mark.parametrize("name", ["all", "", "train-9k", "_", "a b", "train.x"])
+def test_split_names_that_tfds_cannot_hold(name: str) -> None:
+  with pytest.raises(UserError, match="not a usable name"):
+    record_format.check_split_name(name)
+
+
+def test_features_keep_every_bit() -> None:
+  values = np.random.default_rng(0).standard_normal((7, 5)).astype(np.float16)
+  media = Media(3.5, np.arange(7, dtype=np.float32) / 2, values)
+  video_id, parsed = record_format.parse_media(record_format.serialise_media("v", media), 5)
+  assert video_id == "v"
+  np.testing.assert_array_equal(parsed.payload, values)
+  np.testing.assert_array_equal(parsed.time, media.time)
+  assert parsed.duration == 3.5
