@@ -13,6 +13,7 @@ from absl import logging
 from jaxtyping import Bool, Int32
 import numpy as np
 import sentencepiece
+from sentencepiece import sentencepiece_pb2
 
 from mla_jax.data.annotations.schema import Segment
 from mla_jax.errors import UserError
@@ -78,7 +79,9 @@ class Tokenizer:
       length: L.
       most_segments: M; segments past it are none (`merge_segments` first).
     """
-    pieces = self._processor.Encode(text, out_type="proto").pieces[:length]
+    # Parsed here, since "proto" means something else in every other release.
+    encoded = self._processor.Encode(text, out_type="serialized_proto")
+    pieces = sentencepiece_pb2.SentencePieceText.FromString(encoded).pieces[:length]
     found = TokenizedText(
         np.zeros(length, np.int32), np.zeros(length, np.bool_), np.zeros(length, np.int32))
     found.ids[: len(pieces)] = [piece.id for piece in pieces]

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 import sentencepiece
+from sentencepiece import sentencepiece_pb2
 
 from mla_jax.data.annotations.schema import Segment
 from mla_jax.data.segments import cut_text
@@ -138,7 +139,8 @@ def _reference(text: str, model: pathlib.Path, segments: tuple[Segment, ...]) ->
   processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
   owner = [place for place, character in enumerate(text) for _ in character.encode()]
   numbers = []
-  for piece in processor.encode(text, out_type="proto").pieces:
+  encoded = processor.encode(text, out_type="serialized_proto")
+  for piece in sentencepiece_pb2.SentencePieceText.FromString(encoded).pieces:
     places = [place for place in dict.fromkeys(owner[piece.begin:piece.end])
               if not text[place].isspace()]
     if not places:  # Of no character: with the next one that is not blank.
