@@ -20,6 +20,7 @@ cut, before "of", "and", a determiner or a preposition if it has one, near its m
 single word joins a neighbour, if no punctuation is between them and the whole has at most five.
 """
 
+from collections.abc import Sequence
 import dataclasses
 import re
 import unicodedata
@@ -72,14 +73,20 @@ def find_words(text: str) -> list[Word]:
   return words
 
 
-def classify(words: list[Word]) -> list[Kind]:
-  """The kind of each word, by the rules of this module."""
+def classify(words: list[Word], tagged: Sequence[Kind | None] = ()) -> list[Kind]:
+  """The kind of each word, by the rules of this module.
+
+  Args:
+    words: of one text, in order.
+    tagged: what a tagger says of each word; it counts for words that are in no list.
+  """
   kinds: list[Kind] = []
   for place, word in enumerate(words):
     before = kinds[-1] if kinds and not word.after_stop else None
     following = words[place + 1].text if place + 1 < len(words) else ""
     previous = words[place - 1].text if before else ""
-    kinds.append(_kind(word.text, before, previous, following))
+    tag = tagged[place] if tagged else None
+    kinds.append(_kind(word.text, before, previous, following, tag))
   return kinds
 
 
@@ -97,7 +104,9 @@ def _in_word(character: str) -> bool:
   return character.isalnum() or unicodedata.category(character).startswith("M")
 
 
-def _kind(word: str, before: Kind | None, previous: str, following: str) -> Kind:
+def _kind(
+    word: str, before: Kind | None, previous: str, following: str, tag: Kind | None
+) -> Kind:
   if before is None and word in lists.QUESTIONS:
     return Kind.QUESTION
   if word == "that" and following not in lists.PLURALS and _looks_nominal(following):
@@ -110,6 +119,8 @@ def _kind(word: str, before: Kind | None, previous: str, following: str) -> Kind
     kind = lists.CLOSED[word]
     # "on his back", "the inside".
     return Kind.NOUN if kind in _PREPOSITIONAL and previous in lists.ARTICLES else kind
+  if tag is not None:
+    return tag
   if _is_verb(word, before, previous):
     return Kind.VERB
   if word.endswith("ly") and len(word) > 4 and word not in lists.NOT_VERBS:

@@ -9,7 +9,7 @@ from typing import Any
 
 from mla_jax.data import phrases
 from mla_jax.data.annotations.schema import Segment
-from mla_jax.data.phrase_words import CLOSED, QUESTIONS, Kind
+from mla_jax.data.phrase_words import Kind
 from mla_jax.errors import UserError
 
 # A sentence's end: its marks and closing quotes, then a blank; not behind a title or an initial.
@@ -49,7 +49,8 @@ def cut_text(text: str, spacy_model: str | None = None) -> tuple[Segment, ...]:
   words = phrases.find_words(text)
   if not words:
     return _whole(text)
-  kinds = phrases.classify(words) if document is None else _spacy_kinds(words, document)
+  tagged = [] if document is None else _spacy_kinds(words, document)
+  kinds = phrases.classify(words, tagged)
   return tuple(
       Segment(words[first].start, words[end - 1].end)
       for first, end in phrases.cut_phrases(words, kinds))
@@ -136,26 +137,22 @@ def _load_spacy(name: str) -> Any:
     raise UserError(f"spaCy model {name!r}: spaCy is not installed: pip install spacy and the "
                     "model, or leave the model out") from None
   try:
-    return spacy.load(name)
+    return spacy.load(name, exclude=["ner", "lemmatizer"])
   except OSError:
     raise UserError(f"spaCy model {name!r}: not installed: install it (python -m spacy download "
                     f"{name}), or leave it out") from None
 
 
 def _spacy_kinds(words: list[phrases.Word], document: Any) -> list[Kind]:
-  """The kinds of words by spaCy's tags; words of closed classes stay what our lists say."""
+  """The kinds of words by spaCy's tags."""
   tokens = {token.idx: token for token in document}
   if not any(token.pos_ for token in document):
-    raise UserError(f"spaCy model {document.lang_}: has no tagger: name one that has, "
+    raise UserError(f"spaCy model {document.lang_!r}: has no tagger: name one that has, "
                     "or leave it out")
   kinds: list[Kind] = []
-  for place, word in enumerate(words):
+  for word in words:
     token = tokens.get(word.start)
-    if place == 0 and word.text in QUESTIONS:
-      kinds.append(Kind.QUESTION)
-    elif word.text in CLOSED:
-      kinds.append(CLOSED[word.text])
-    elif token is None:
+    if token is None:
       kinds.append(Kind.NOUN)
     elif token.dep_ in ("amod", "compound"):
       kinds.append(Kind.ADJECTIVE)

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 import sys
 import types
 from typing import Any
@@ -169,10 +170,58 @@ def test_spacy_is_asked_for_only_by_name(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_spacy_model_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-  def load(name: str) -> Any:
+  def load(name: str, **_: Any) -> Any:
     raise OSError(f"[E050] Can't find model {name!r}")
 
   monkeypatch.setitem(sys.modules, "spacy", types.SimpleNamespace(load=load))
   segments._load_spacy.cache_clear()
   with pytest.raises(UserError, match=r"'nope': not installed: install it"):
     cut_text("a man runs", "nope")
+
+
+class _Token(types.SimpleNamespace):
+  """What is read of a spaCy token."""
+
+
+class _Document(list[_Token]):
+  """What is read of a spaCy document: one token a word."""
+
+  lang_ = "xx"
+
+  def __init__(self, text: str, tags: str):
+    starts = [match.start() for match in re.finditer(r"\S+", text)]
+    tokens = zip(starts, tags.split(), strict=True)
+    super().__init__(_Token(idx=idx, pos_=tag, dep_="") for idx, tag in tokens)
+
+  def has_annotation(self, name: str) -> bool:
+    return False
+
+
+def _use_tags(monkeypatch: pytest.MonkeyPatch, tags: str) -> None:
+  def load(name: str, exclude: list[str]) -> Any:
+    return lambda text: _Document(text, tags)
+
+  monkeypatch.setitem(sys.modules, "spacy", types.SimpleNamespace(load=load))
+  segments._load_spacy.cache_clear()
+
+
+def test_spacy_tags_tell_the_verbs(monkeypatch: pytest.MonkeyPatch) -> None:
+  text = "the dog grokked a bone"
+  _use_tags(monkeypatch, "DET NOUN VERB DET NOUN")
+  assert _parts(text, "some_model") == ["the dog", "grokked a bone"]
+  _use_tags(monkeypatch, "DET NOUN NOUN DET NOUN")
+  assert _parts(text, "some_model") == ["the dog grokked", "a bone"]
+
+
+def test_a_spacy_model_without_a_tagger(monkeypatch: pytest.MonkeyPatch) -> None:
+  class Untagged(_Document):
+    def __init__(self, text: str):
+      super().__init__(text, "X " * len(text.split()))
+      for token in self:
+        token.pos_ = ""
+
+  load = types.SimpleNamespace(load=lambda name, exclude: Untagged)
+  monkeypatch.setitem(sys.modules, "spacy", load)
+  segments._load_spacy.cache_clear()
+  with pytest.raises(UserError, match=r"has no tagger: name one that has"):
+    cut_text("a man runs", "blank")
