@@ -22,7 +22,8 @@ help:
 	@echo "make bench      every benchmark; make bench-NAME: benchmarks/NAME.py"
 	@echo "make lock       write requirements.lock again from the ranges in setup.py"
 
-# requirements.lock holds for CPython 3.11 on Linux x86-64; elsewhere pip resolves setup.py's ranges.
+# requirements.lock is made for CPython 3.11 on Linux x86-64. Elsewhere pip resolves the ranges of
+# setup.py, at the locked versions if it can.
 $(STAMP): requirements.lock setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
 	  "error: $(PYTHON) is not Python 3.11 or later: install one, then: make PYTHON=python3.11" >&2; exit 1; }
@@ -33,7 +34,7 @@ $(STAMP): requirements.lock setup.py
 	  $(BIN)/pip install -q -r requirements.lock && \
 	  $(BIN)/pip install -q --no-deps --no-build-isolation -e .; \
 	else \
-	  $(BIN)/pip install -q -e '.[test]'; \
+	  $(BIN)/pip install -q -c requirements.lock -e '.[test]' || $(BIN)/pip install -q -e '.[test]'; \
 	fi
 	@touch $@
 
