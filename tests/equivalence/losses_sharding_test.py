@@ -16,15 +16,11 @@ from mla_jax.sharding import batch_sharding, make_mesh, replicated
 ROWS, CAPTIONS, VIDEO_SEGMENTS, TEXT_SEGMENTS, WIDTH = 16, 2, 3, 2, 8
 
 GLOBAL: dict[str, Callable[..., LossOutput]] = {
-    f"{name} {duplicates}": functools.partial(loss, duplicates=duplicates)
-    for name, loss in (
-        ("softmax", contrastive.softmax_alignment),
-        ("sigmoid", contrastive.sigmoid_alignment),
-    )
-    for duplicates in ("positive", "mask")
+    "softmax": functools.partial(contrastive.softmax_alignment, duplicates="positive"),
+    "sigmoid": functools.partial(contrastive.sigmoid_alignment, duplicates="mask"),
 }
-SEGMENTS: dict[str, Callable[..., LossOutput]] = {
-    variant: functools.partial(
+LATENT: dict[str, Callable[..., LossOutput]] = {
+    f"latent {variant}": functools.partial(
         segment.latent_alignment, variant=variant, temperature=0.1, duplicates="positive"
     )
     for variant in latent.VARIANTS
@@ -86,7 +82,7 @@ def all_losses(scalars: Arrays, batch: Arrays) -> Results:
   )
   functions = {name: functools.partial(whole, loss) for name, loss in GLOBAL.items()}
   functions |= {
-      name: functools.partial(parts, loss) for name, loss in (SEGMENTS | {"timed": timed}).items()
+      name: functools.partial(parts, loss) for name, loss in (LATENT | {"timed": timed}).items()
   }
   names = ("video", "text", "video_segments", "text_segments")
   inputs = scalars | {name: batch[name] for name in names}
@@ -109,7 +105,7 @@ def results(data: int, fsdp: int) -> Results:
 @pytest.mark.parametrize("mesh", [(8, 1), (4, 2)])
 def test_eight_devices_equal_one(mesh: tuple[int, int]) -> None:
   many, one = results(*mesh), results(1, 1)
-  for name in [*GLOBAL, *SEGMENTS, "timed"]:
+  for name in [*GLOBAL, *LATENT, "timed"]:
     (loss, output), gradients = many[name]
     (one_loss, one_output), one_gradients = one[name]
     assert one_loss > 0
