@@ -34,8 +34,10 @@ done
 environment=()
 case $platform in
   cpu)
-    flag=--xla_force_host_platform_device_count=${devices:-1}
-    environment+=("JAX_PLATFORMS=cpu" "XLA_FLAGS=${XLA_FLAGS:+$XLA_FLAGS }$flag")
+    # Devices that share cores wait long for each other; by default XLA gives up after 40 s.
+    flags="--xla_force_host_platform_device_count=${devices:-1}"
+    flags+=" --xla_cpu_collective_call_terminate_timeout_seconds=1200"
+    environment+=("JAX_PLATFORMS=cpu" "XLA_FLAGS=${XLA_FLAGS:+$XLA_FLAGS }$flags")
     ;;
   gpu)
     environment+=("JAX_PLATFORMS=cuda")
