@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from jaxtyping import Float, Int, Num, Shaped
 import numpy as np
 
+from mla_jax.errors import UserError
+
 # Floats per block of resamples: bounds memory whatever the number of clusters or queries.
 _BLOCK = 4_000_000
 
@@ -31,6 +33,9 @@ def mean_interval(
 
   Returns:
     `[k, 2]`: low and high ends, in the unit of `values`.
+
+  Raises:
+    UserError: no resample.
   """
   names, cluster = np.unique(clusters, return_inverse=True)
   size = np.bincount(cluster).astype(np.float64)
@@ -68,6 +73,8 @@ def _draws(
     clusters: int, resamples: int, seed: int, row_floats: int
 ) -> Iterator[Float[np.ndarray, "r clusters"]]:
   """Yields blocks of resamples: how often each cluster is drawn."""
+  if resamples < 1:
+    raise UserError(f"eval.bootstrap={resamples}: an interval needs 1 resample or more, e.g. 1000")
   rng = np.random.default_rng(seed)
   most = max(1, _BLOCK // row_floats)
   for start in range(0, resamples, most):

@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
 from mla_jax.errors import UserError
-from mla_jax.losses.types import LossOutput
+from mla_jax.losses.types import LossOutput, Metrics
 
 DUPLICATES = ("positive", "mask")
 IMPLEMENTATIONS = ("dense",)
@@ -137,7 +137,7 @@ def one_way_accuracy(
 
 def accuracies(
     logits: Float[Array, "P Q"], positive: Bool[Array, "P Q"], keep: Bool[Array, "P Q"]
-) -> dict[str, tuple[Float[Array, ""], Float[Array, ""]]]:
+) -> Metrics:
   """The (sum, weight) accuracy of both directions within the batch, rows being the videos."""
   return {
       "video_to_text_accuracy": one_way_accuracy(logits, positive, keep),

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
+from mla_jax.errors import UserError
 from mla_jax.evals import bootstrap
 
 
@@ -82,3 +83,8 @@ def test_clusters_may_be_names() -> None:
   )
   by_number = bootstrap.mean_interval(values, np.array([1, 0, 0]), resamples=30, seed=0)
   np.testing.assert_array_equal(by_name, by_number)
+
+
+def test_no_resample_is_named() -> None:
+  with pytest.raises(UserError, match=r"eval\.bootstrap=0"):
+    bootstrap.median_interval(np.ones(3), np.arange(3), resamples=0, seed=0)
