@@ -63,14 +63,15 @@ def _loop(
   clock.start(first)
   for step in range(first, every.steps + 1):
     last = step == every.steps
-    with clock.paused():
-      # Evaluate before saving, so that the checkpoint knows its score.
-      found: dict[str, float] = {}
-      if dev and step > first and (last or step % every.eval_every == 0):
-        found = _evaluate(training.run, state, dev, step, writer)
-      if step > first and (last or stop.requested or step % every.checkpoint_every == 0):
+    evaluates = last or step % every.eval_every == 0
+    saves = last or stop.requested or step % every.checkpoint_every == 0
+    if step > first and (evaluates or saves):
+      with clock.paused():
         training.check_finite(sums)
-        saved.save(step, state, found, training.meta)
+        # Before saving, so that the checkpoint knows its score.
+        found = _evaluate(training.run, state, dev, step, writer) if dev and evaluates else {}
+        if saves:
+          saved.save(step, state, found, training.meta)
     if last or stop.requested:
       return last
     with clock.waiting():

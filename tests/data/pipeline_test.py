@@ -1,0 +1,187 @@
+"""The pipeline on a tiny prepared dataset: pure in (seed, step), exact, and never a wrong mask."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+from mla_jax import config_lib
+from mla_jax.data import pipeline, sources
+from mla_jax.data.examples import Shapes
+from mla_jax.data.pipeline import Reader
+from mla_jax.data.records import MediaStore
+from mla_jax.data.text import Tokenizer
+from tests import tiny
+
+SHAPES = Shapes(
+    frames=4,
+    video_segments=2,
+    text_length=12,
+    text_segments=3,
+    captions=1,
+    image_size=16,
+    crop_scale=0.8,
+)
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+  return tiny.prepare(tmp_path_factory.mktemp("pipeline"))
+
+
+def reader(out: pathlib.Path, *, answers=None, **changes) -> Reader:
+  family = out / "msrvtt"
+  return Reader(
+      MediaStore.open(family / "media"),
+      Tokenizer.load(family / "retrieval" / "tokenizer.model"),
+      Shapes(**(vars(SHAPES) | changes)),
+      answers,
+  )
+
+
+def data_config(out: pathlib.Path, name: str = "retrieval"):
+  config = config_lib.load_config(
+      f"configs/msrvtt_mini_{name}.py:debug", {"data.dir": str(out), "data.dev_fraction": 0.25}
+  )
+  return config.data
+
+
+def batches(reader, drawn, steps, **kwargs):
+  return list(pipeline.train_batches(reader, drawn, seed=1, steps=steps, **kwargs))
+
+
+def assert_same(a, b):
+  assert a.keys() == b.keys()
+  for name, value in a.items():
+    np.testing.assert_array_equal(value, b[name], err_msg=name)
+
+
+def test_batches_of_a_step_are_the_same_wherever_one_starts(out):
+  drawn = sources.open_sources(data_config(out), with_video=True)
+  walked = batches(reader(out), drawn, range(5))
+  for step, batch in zip((3, 4), batches(reader(out), drawn, range(3, 5)), strict=True):
+    assert_same(walked[step], batch)
+  assert not np.array_equal(walked[0]["video_key"], walked[1]["video_key"])
+
+
+@pytest.mark.parametrize("captions", [1, 3])
+def test_two_processes_read_the_halves_of_one(out, captions):
+  drawn = sources.open_sources(data_config(out), with_video=True)
+  whole = batches(reader(out, captions=captions), drawn, range(2))
+  halves = [
+      batches(reader(out, captions=captions), drawn, range(2), process=i, processes=2)
+      for i in range(2)
+  ]
+  for step in range(2):
+    joined = {
+        name: np.concatenate([half[step][name] for half in halves]) for name in whole[step]
+    }
+    assert_same(whole[step], joined)
+
+
+def test_training_batches_hold_what_the_files_say(out):
+  drawn = sources.open_sources(data_config(out), with_video=True)
+  names = MediaStore.open(out / "msrvtt" / "media").video_ids()
+  held = set(dev_videos(out))
+  for batch in batches(reader(out), drawn, range(4)):
+    for row in range(len(batch["mask"])):
+      number = int(names[batch["video_key"][row]].removeprefix("video"))
+      assert number % 4 != 3  # A train video ...
+      assert names[batch["video_key"][row]] not in held  # ... not kept for selection.
+      colour = tiny.COLOURS.index(tiny._scene(number)[0])
+      real = batch["frame_mask"][row]
+      assert real.sum() == (3 if number % 5 == 0 else 4)
+      assert (batch["video"][row][real].mean(0)[:6].argmax()) == colour
+      assert not batch["video"][row][~real].any()
+      text = batch["text_mask"][row]
+      assert (batch["text_segment"][row][~text] == 0).all()
+      assert set(batch["text_segment"][row]) <= {0, 1, 2, 3}
+
+
+def dev_videos(out) -> list[str]:
+  dev = sources.open_dev(data_config(out), with_video=True)
+  ids = dev.store.video_ids(dev.split)
+  return [ids[item] for item in dev.items]
+
+
+def test_timed_sentences_overlap_their_half_of_the_video(out):
+  config = data_config(out)
+  drawn = sources.open_sources(config, with_video=True)
+  timed = {source.name: source for source in drawn}["timed"]
+  seen = 0
+  for batch in batches(reader(out), (timed,), range(3)):
+    for row in range(len(batch["mask"])):
+      number = batch["overlap"][row]  # [N, M]; one sentence was drawn.
+      if batch["frame_mask"][row].all():  # Not a video that ends at 3 s.
+        assert sorted(number[:, 0].tolist()) == pytest.approx([0, 1], abs=1e-6)
+        seen += 1
+      assert (number[:, 1:] == -1).all()
+  assert seen > 5
+
+
+def test_captions_have_no_overlap(out):
+  drawn = sources.open_sources(data_config(out), with_video=True)
+  captions = {source.name: source for source in drawn}["captions"]
+  for batch in batches(reader(out), (captions,), range(2)):
+    assert (batch["overlap"] == -1).all()
+
+
+def test_several_captions_of_a_video_differ_and_are_padded(out):
+  drawn = sources.open_sources(data_config(out), with_video=True)
+  captions = {source.name: source for source in drawn}["captions"]
+  batch = batches(reader(out, captions=5), (captions,), range(1))[0]
+  assert batch["text"].shape == (captions.rows, 5, 12)
+  assert batch["mask"].sum(1).tolist() == [3] * captions.rows  # Videos have three.
+  for ids, mask in zip(batch["example_id"], batch["mask"], strict=True):
+    assert len(set(ids[mask])) == 3
+  assert not batch["text_mask"][~batch["mask"]].any()
+
+
+def test_qa_batches_align_the_question_with_its_answer_in_training_only(out):
+  config = data_config(out, "qa")
+  found = reader(out, answers={"red": 0, "runs": 1})
+  drawn = sources.open_sources(config, with_video=True)
+  batch = batches(found, drawn, range(1))[0]
+  assert set(batch["answer"]) <= {-1, 0, 1}
+  assert (batch["align_text_mask"].sum(1) >= batch["text_mask"].sum(1)).all()
+  texts = sources.open_texts(config, "qa", "val", with_video=True)
+  for batch in pipeline.text_batches(found, texts, 8, with_video=True):
+    assert not any(name.startswith("align") for name in batch)
+
+
+@pytest.mark.parametrize("size", [3, 8, 64])
+def test_evaluation_sees_every_example_once(out, size):
+  texts = sources.open_texts(data_config(out), "retrieval", "validate", with_video=True)
+  for found, count in (
+      (pipeline.text_batches(reader(out), texts, size), 30),
+      (pipeline.video_batches(reader(out), texts, size), 10),
+  ):
+    seen = np.concatenate([batch["example_id"][batch["mask"]] for batch in found])
+    assert sorted(seen) == list(range(count))
+
+
+def test_a_video_of_an_evaluation_is_the_one_its_text_owns(out):
+  texts = sources.open_texts(data_config(out), "retrieval", "validate", with_video=True)
+  owner = np.unique(texts.videos, return_inverse=True)[1]
+  videos = next(pipeline.video_batches(reader(out), texts, 16))
+  beside = next(pipeline.text_batches(reader(out), texts, 30, with_video=True))
+  for place in range(30):
+    np.testing.assert_array_equal(beside["video"][place], videos["video"][owner[place]])
+
+
+def test_the_texts_of_a_bad_step_can_be_named(out):
+  drawn = sources.open_sources(data_config(out), with_video=True)
+  batch = batches(reader(out), drawn, range(4, 5))[0]
+  named = pipeline.row_texts(reader(out), drawn, 1, 4, rows=16)
+  first = drawn[0].texts
+  records = first.store.read(first.split, batch["example_id"][: drawn[0].rows])
+  assert named[: drawn[0].rows] == [record.item_id for record in records]
+
+
+def test_dev_videos_are_never_trained_on_and_do_not_depend_on_the_seed(out):
+  config = data_config(out)
+  dev = set(dev_videos(out))
+  for source in sources.open_sources(config, with_video=True):
+    ids = source.texts.store.video_ids(source.texts.split)
+    assert dev.isdisjoint(ids[item] for item in source.texts.items)
+  assert 1 <= len(dev) <= 15
