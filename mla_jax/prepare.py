@@ -55,7 +55,10 @@ def main(argv: list[str]) -> None:
       vocab_size=_VOCAB_SIZE.value,
       spacy_model=_SPACY_MODEL.value,
   )
-  prepare_dataset.prepare(options)
+  try:
+    prepare_dataset.prepare(options)
+  except KeyboardInterrupt:
+    raise UserError("interrupted: run the same command again to go on where it stopped") from None
 
 
 if __name__ == "__main__":

@@ -176,7 +176,10 @@ def read_frame_folder(path: str, settings: MediaSettings) -> Media:
   Raises:
     BrokenMedia: no image in the folder, or one that cannot be decoded.
   """
-  names = [n for n in os.listdir(path) if os.path.splitext(n)[1].lower() in IMAGE_SUFFIXES]
+  try:
+    names = [n for n in os.listdir(path) if os.path.splitext(n)[1].lower() in IMAGE_SUFFIXES]
+  except OSError as error:
+    raise BrokenMedia(f"cannot be listed ({_reason(error)})") from None
   names = sorted((n for n in names if not n.startswith(".")), key=_natural)
   if not names:
     raise BrokenMedia("no image in the folder")

@@ -103,13 +103,15 @@ def _manifest_or_none(directory: pathlib.Path) -> dict[str, Any] | None:
 
 def expected_bytes(found: Found) -> int:
   """About what the records of features or image folders will take; 0 for videos, unknown."""
-  if found.source == FEATURES:
-    return sum(os.path.getsize(file.path) for file in found.files.values())
-  if found.source == FRAMES:
-    sample = [file.path for _, file in sorted(found.files.items())[:20]]
-    sizes = [sum(entry.stat().st_size for entry in os.scandir(path)) for path in sample]
-    return sum(sizes) * len(found.files) // len(sizes)
-  return 0
+  if found.source not in (FEATURES, FRAMES):
+    return 0
+  sample = [file.path for _, file in sorted(found.files.items())[:100]]
+  total = 0
+  for path in sample:
+    with contextlib.suppress(OSError):  # It will be reported as broken when it is read.
+      total += sum(e.stat().st_size for e in os.scandir(path)) if os.path.isdir(path) else (
+          os.path.getsize(path))
+  return total * len(found.files) // len(sample)
 
 
 def prepare_media(

@@ -50,6 +50,8 @@ def writing(directory: pathlib.Path) -> Iterator[None]:
       fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
       raise UserError(f"{directory}: another prepare is writing here: wait for it to end") from None
+    except OSError:
+      pass  # A file system without locks.
     yield
   except OSError as error:
     if error.errno not in _FULL:
@@ -82,6 +84,7 @@ def write_shard(path: pathlib.Path, records: Iterable[bytes]) -> int:
     written = reader.num_records()
     reader.close()
   except (RuntimeError, ValueError) as error:
+    partial.unlink(missing_ok=True)  # It may be what fills the disk.
     full = shutil.disk_usage(path.parent).free < _SPARE_BYTES
     code = errno.ENOSPC if full else errno.EIO
     raise OSError(code, f"{path.name}: {str(error).splitlines()[0]}") from error

@@ -3,7 +3,9 @@
 from fractions import Fraction
 import pathlib
 from types import SimpleNamespace
+from typing import Any
 
+import av
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
@@ -129,6 +131,36 @@ def test_small_size_keeps_the_aspect(width: int, height: int, short_side: int) -
     scale = short_side / min(width, height)
     assert abs(small[0] - width * scale) <= 1
     assert abs(small[1] - height * scale) <= 1
+
+
+def _write_halves(path: pathlib.Path, *, turn: int = 0, aspect: int = 1) -> pathlib.Path:
+  """A video of 64 x 48 whose left half is white."""
+  pixels = np.zeros((48, 64, 3), np.uint8)
+  pixels[:, :32] = 255
+  with av.open(str(path), "w") as file:
+    stream: Any = file.add_stream("libx264", rate=10)
+    stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+    stream.codec_context.sample_aspect_ratio = Fraction(aspect)
+    if turn:
+      stream.set_display_rotation(turn)
+    for _ in range(3):
+      file.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+    file.mux(stream.encode())
+  return path
+
+
+@pytest.mark.parametrize(("turn", "white"), [(-90, np.s_[:32]), (90, np.s_[32:])])
+def test_a_phones_turned_video_is_upright(tmp_path: pathlib.Path, turn: int, white: slice) -> None:
+  media = _read(_write_halves(tmp_path / "a.mp4", turn=turn))
+  pixels = video_files.decoded(media.payload[0]).astype(float)
+  assert pixels.shape == (64, 48, 3)
+  assert pixels[white].mean() > 250
+  assert pixels.mean() == pytest.approx(127.5, abs=3)
+
+
+def test_wide_pixels_are_made_square(tmp_path: pathlib.Path) -> None:
+  media = _read(_write_halves(tmp_path / "a.mp4", aspect=2))
+  assert video_files.decoded(media.payload[0]).shape == (48, 128, 3)
 
 
 def test_a_changing_size_is_scaled_to_the_first_frames(tmp_path: pathlib.Path) -> None:
@@ -266,8 +298,6 @@ def test_broken_folders_say_which_image(tmp_path: pathlib.Path) -> None:
 
 
 def test_real_clips_keep_their_length_and_rate(real_data: pathlib.Path) -> None:
-  import av
-
   paths = (
     sorted((real_data / "clips").glob("*.mp4"))[:5]
     + sorted((real_data / "msvd_clips").glob("*"))[:3]
