@@ -8,7 +8,7 @@ import pytest
 
 _XLA_FLAGS = (
     "--xla_force_host_platform_device_count=8",
-    # A device that waits this long for the others ends the process: 40 s is short on a busy machine.
+    # A device that waits this long for the others ends the process; 40 s is short when busy.
     "--xla_cpu_collective_call_terminate_timeout_seconds=1200",
     "--xla_cpu_multi_thread_eigen=false",  # The pytest workers already fill the cores.
 )
