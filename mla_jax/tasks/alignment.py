@@ -76,8 +76,8 @@ def _segment(
   if "timed" in pairings:
     outputs["timed"] = segment.timed_alignment(
         video,
-        _side_by_side(text, video.mask.shape[0]),
-        overlap=_overlap_side_by_side(overlap, video.mask.shape[0]),
+        text,
+        overlap=overlap,
         log_scale=scales.segment_log_scale,
         upper=config.overlap_upper,
         lower=config.overlap_lower,
@@ -95,21 +95,6 @@ def _segment(
         duplicates=config.duplicates,
     )
   return outputs
-
-
-def _side_by_side(text: Side, videos: int) -> Side:
-  """The segments of a video's C texts as one row: `[B * C, M, E]` to `[B, C * M, E]`."""
-  return Side(
-      text.embedding.reshape(videos, -1, text.embedding.shape[-1]),
-      text.mask.reshape(videos, -1),
-      text.key.reshape(videos, -1)[:, 0],
-  )
-
-
-def _overlap_side_by_side(overlap: jax.Array, videos: int) -> jax.Array:
-  """`[B * C, N, M]` to `[B, N, C * M]`."""
-  _, n, m = overlap.shape
-  return overlap.reshape(videos, -1, n, m).transpose(0, 2, 1, 3).reshape(videos, n, -1)
 
 
 def _named(name: str, output: LossOutput) -> Metrics:
