@@ -223,6 +223,15 @@ def test_a_truncated_video_is_broken(
     _read(video_files.truncate(path))
 
 
+def test_a_cut_off_last_picture_is_broken(tmp_path: pathlib.Path) -> None:
+  # Half a JPEG decodes without an error: only the packet tells.
+  path = video_files.write_video(
+    tmp_path / "a.mov", 60, codec="mjpeg", container={"movflags": "faststart"}
+  )
+  with pytest.raises(BrokenMedia, match=r"truncated or damaged at 5\.9 s"):
+    _read(video_files.truncate(path, 0.995))
+
+
 def test_damage_in_the_middle_is_broken(tmp_path: pathlib.Path) -> None:
   path = video_files.write_video(
     tmp_path / "a.mp4", 60, size=(320, 240), container={"movflags": "faststart"}
