@@ -28,17 +28,23 @@ class Fusion(nn.Module):
 
   @nn.compact
   def __call__(
-    self,
-    text: Float[Array, "B L D"],
-    text_mask: Bool[Array, "B L"],
-    video: Float[Array, "B T D"] | None,
-    video_mask: Bool[Array, "B T"] | None,
-    *,
-    train: bool,
+      self,
+      text: Float[Array, "B L D"],
+      text_mask: Bool[Array, "B L"],
+      video: Float[Array, "B T D"] | None,
+      video_mask: Bool[Array, "B T"] | None,
+      *,
+      train: bool,
   ) -> Float[Array, "B L D"]:
     return layers.transformer(
-      self.common, self.config.layers, self.config.heads, text, text_mask, video, video_mask,
-      train=train,
+        self.common,
+        self.config.layers,
+        self.config.heads,
+        text,
+        text_mask,
+        video,
+        video_mask,
+        train=train,
     )
 
 
@@ -51,7 +57,7 @@ class AnswerHead(nn.Module):
 
   @nn.compact
   def __call__(
-    self, states: Float[Array, "B L D"], mask: Bool[Array, "B L"], *, train: bool
+      self, states: Float[Array, "B L D"], mask: Bool[Array, "B L"], *, train: bool
   ) -> Float[Array, "B K"]:
     pool = pooling.AttentionPool(self.pool_heads, self.common.dtype, name="pool")
     pooled = layers.Dropout(self.common.dropout)(pool(states, mask[:, None])[:, 0], train=train)

@@ -75,7 +75,7 @@ class Dropout(nn.Module):
 
 
 def masked_softmax(
-  logits: Float[Array, "... S"], mask: Bool[Array, "... S"]
+    logits: Float[Array, "... S"], mask: Bool[Array, "... S"]
 ) -> Float[Array, "... S"]:
   """Softmax over the real places of the last axis, in float32; all zeros where none is real."""
   logits = jnp.where(mask, logits.astype(jnp.float32), MASKED_LOGIT)
@@ -86,10 +86,10 @@ def masked_softmax(
 
 
 def dot_product_attention(
-  query: Float[Array, "B Q H K"],
-  key: Float[Array, "B S H K"],
-  value: Float[Array, "B S H K"],
-  mask: Bool[Array, "B S"],
+    query: Float[Array, "B Q H K"],
+    key: Float[Array, "B S H K"],
+    value: Float[Array, "B S H K"],
+    mask: Bool[Array, "B S"],
 ) -> Float[Array, "B Q H K"]:
   """Scaled dot-product attention to the real keys; zeros where a row has none."""
   query = query * (query.shape[-1] ** -0.5)
@@ -107,10 +107,10 @@ class Attention(nn.Module):
 
   @nn.compact
   def __call__(
-    self,
-    x: Float[Array, "B Q D"],
-    mask: Bool[Array, "B S"],
-    memory: Float[Array, "B S D"] | None = None,
+      self,
+      x: Float[Array, "B Q D"],
+      mask: Bool[Array, "B S"],
+      memory: Float[Array, "B S D"] | None = None,
   ) -> Float[Array, "B Q D"]:
     width = x.shape[-1]
     if memory is None:
@@ -153,11 +153,11 @@ class Layer(nn.Module):
 
   @nn.compact
   def __call__(
-    self,
-    x: Float[Array, "B Q D"],
-    mask: Bool[Array, "B Q"],
-    memory: Float[Array, "B S D"] | None = None,
-    memory_mask: Bool[Array, "B S"] | None = None,
+      self,
+      x: Float[Array, "B Q D"],
+      mask: Bool[Array, "B Q"],
+      memory: Float[Array, "B S D"] | None = None,
+      memory_mask: Bool[Array, "B S"] | None = None,
   ) -> Float[Array, "B Q D"]:
     arguments = (self.out_init, self.common.dtype)
     attention = Attention(self.heads, *arguments, name="attention")
@@ -176,15 +176,15 @@ class Layer(nn.Module):
 
 
 def transformer(
-  common: Common,
-  layers: int,
-  heads: int,
-  x: Float[Array, "B Q D"],
-  mask: Bool[Array, "B Q"],
-  memory: Float[Array, "B S D"] | None = None,
-  memory_mask: Bool[Array, "B S"] | None = None,
-  *,
-  train: bool,
+    common: Common,
+    layers: int,
+    heads: int,
+    x: Float[Array, "B Q D"],
+    mask: Bool[Array, "B Q"],
+    memory: Float[Array, "B S D"] | None = None,
+    memory_mask: Bool[Array, "B S"] | None = None,
+    *,
+    train: bool,
 ) -> Float[Array, "B Q D"]:
   """A stack of layers and a last norm, made inside the caller's compact method.
 
@@ -197,11 +197,11 @@ def transformer(
   arguments = (common, heads, residual_init(branches * layers), train)
   if scan:
     step = nn.scan(
-      lambda layer, x, *rest: (layer(x, *rest), None),
-      variable_axes={"params": 0},
-      split_rngs={"params": True, "dropout": True},
-      in_axes=nn.broadcast,
-      length=layers,
+        lambda layer, x, *rest: (layer(x, *rest), None),
+        variable_axes={"params": 0},
+        split_rngs={"params": True, "dropout": True},
+        in_axes=nn.broadcast,
+        length=layers,
     )
     x, _ = step(layer(*arguments, name="layers"), x, mask, memory, memory_mask)
   else:

@@ -65,9 +65,9 @@ class LearnedScales(nn.Module):
     log_scale = nn.initializers.constant(-math.log(self.init_temperature))
     bias = nn.initializers.constant(self.init_bias)
     return Scales(
-      global_log_scale=clip_log_scale(self.param("global_log_scale", log_scale, ())),
-      global_bias=self.param("global_bias", bias, ()),
-      segment_log_scale=clip_log_scale(self.param("segment_log_scale", log_scale, ())),
+        global_log_scale=clip_log_scale(self.param("global_log_scale", log_scale, ())),
+        global_bias=self.param("global_bias", bias, ()),
+        segment_log_scale=clip_log_scale(self.param("segment_log_scale", log_scale, ())),
     )
 
 
@@ -111,19 +111,19 @@ class MLA(nn.Module):
     if self.num_answers:
       self.fusion = fusion.Fusion(self.common, self.fusion_config)
     self.heads = Heads(
-      self.common, self.embed_dim, self.num_answers, self.text_config.heads, self.use_video
+        self.common, self.embed_dim, self.num_answers, self.text_config.heads, self.use_video
     )
     self.learned_scales = LearnedScales(self.init_temperature, self.init_bias, name="scales")
 
   def encode_video(
-    self,
-    video: Shaped[Array, "B T ..."],
-    frame_mask: Bool[Array, "B T"],
-    frame_time: Float[Array, "B T"],
-    frame_segment: Int[Array, "B T"],
-    *,
-    segments: int,
-    train: bool,
+      self,
+      video: Shaped[Array, "B T ..."],
+      frame_mask: Bool[Array, "B T"],
+      frame_time: Float[Array, "B T"],
+      frame_segment: Int[Array, "B T"],
+      *,
+      segments: int,
+      train: bool,
   ) -> Encoded:
     """Encodes clips.
 
@@ -145,13 +145,13 @@ class MLA(nn.Module):
     return _embed(states, frame_mask, frame_segment, segments, *heads)
 
   def encode_text(
-    self,
-    text: Int[Array, "B L"],
-    text_mask: Bool[Array, "B L"],
-    text_segment: Int[Array, "B L"],
-    *,
-    segments: int,
-    train: bool,
+      self,
+      text: Int[Array, "B L"],
+      text_mask: Bool[Array, "B L"],
+      text_segment: Int[Array, "B L"],
+      *,
+      segments: int,
+      train: bool,
   ) -> Encoded:
     """Encodes texts; arguments as those of `encode_video`, [B, L]."""
     states, mask = self.text(text, text_mask, train=train)
@@ -159,7 +159,7 @@ class MLA(nn.Module):
     return _embed(states, mask, text_segment, segments, *heads)
 
   def answer_logits(
-    self, text: Encoded, video: Encoded | None, *, train: bool
+      self, text: Encoded, video: Encoded | None, *, train: bool
   ) -> Float[Array, "B K"]:
     """Float32 logits over the answer vocabulary for questions about their row's clip."""
     if not self.num_answers:
@@ -198,25 +198,25 @@ class MLA(nn.Module):
 
 
 def _embed(
-  states: Float[Array, "B S D"],
-  mask: Bool[Array, "B S"],
-  segment: Int[Array, "B S"],
-  segments: int,
-  whole: pooling.AlignmentHead,
-  part: pooling.AlignmentHead,
+    states: Float[Array, "B S D"],
+    mask: Bool[Array, "B S"],
+    segment: Int[Array, "B S"],
+    segments: int,
+    whole: pooling.AlignmentHead,
+    part: pooling.AlignmentHead,
 ) -> Encoded:
   members = pooling.segment_members(segment, mask, segments)
   return Encoded(
-    states=states,
-    mask=mask,
-    global_embedding=whole(states, mask[:, None])[:, 0],
-    segment_embedding=part(states, members),
-    segment_mask=jnp.any(members, axis=-1),
+      states=states,
+      mask=mask,
+      global_embedding=whole(states, mask[:, None])[:, 0],
+      segment_embedding=part(states, members),
+      segment_mask=jnp.any(members, axis=-1),
   )
 
 
 def build_model(
-  config: ConfigDict, *, init_temperature: float = 0.07, init_bias: float = -10.0
+    config: ConfigDict, *, init_temperature: float = 0.07, init_bias: float = -10.0
 ) -> MLA:
   """The model a config describes.
 
@@ -234,24 +234,24 @@ def build_model(
     heads = config[part].heads
     if heads < 1 or config.width % heads:
       raise UserError(
-        f"model.{part}.heads: {heads} does not divide model.width {config.width}: change either"
+          f"model.{part}.heads: {heads} does not divide model.width {config.width}: change either"
       )
   return MLA(
-    common=layers.Common(
-      width=config.width,
-      dropout=config.dropout,
-      scan=config.scan,
-      remat=config.remat,
-      dtype=_DTYPES[config.dtype],
-    ),
-    video_config=video_encoder.VideoConfig(**config.video),
-    text_config=text_encoder.TextConfig(**config.text),
-    fusion_config=fusion.FusionConfig(**config.fusion),
-    embed_dim=config.embed_dim,
-    num_answers=config.num_answers,
-    use_video=config.use_video,
-    init_temperature=init_temperature,
-    init_bias=init_bias,
+      common=layers.Common(
+          width=config.width,
+          dropout=config.dropout,
+          scan=config.scan,
+          remat=config.remat,
+          dtype=_DTYPES[config.dtype],
+      ),
+      video_config=video_encoder.VideoConfig(**config.video),
+      text_config=text_encoder.TextConfig(**config.text),
+      fusion_config=fusion.FusionConfig(**config.fusion),
+      embed_dim=config.embed_dim,
+      num_answers=config.num_answers,
+      use_video=config.use_video,
+      init_temperature=init_temperature,
+      init_bias=init_bias,
   )
 
 

@@ -9,7 +9,7 @@ from mla_jax.models import layers
 
 
 def segment_members(
-  segment: Int[Array, "B S"], mask: Bool[Array, "B S"], segments: int
+    segment: Int[Array, "B S"], mask: Bool[Array, "B S"], segments: int
 ) -> Bool[Array, "B N S"]:
   """Which real places belong to segments 1..`segments`."""
   numbers = jnp.arange(1, segments + 1, dtype=segment.dtype)
@@ -28,7 +28,7 @@ class AttentionPool(nn.Module):
 
   @nn.compact
   def __call__(
-    self, states: Float[Array, "B S D"], members: Bool[Array, "B G S"]
+      self, states: Float[Array, "B S D"], members: Bool[Array, "B G S"]
   ) -> Float[Array, "B G D"]:
     batch, places, width = states.shape
     zeros = nn.initializers.zeros
@@ -50,11 +50,11 @@ class AlignmentHead(nn.Module):
 
   @nn.compact
   def __call__(
-    self, states: Float[Array, "B S D"], members: Bool[Array, "B G S"]
+      self, states: Float[Array, "B S D"], members: Bool[Array, "B G S"]
   ) -> Float[Array, "B G E"]:
     pooled = AttentionPool(self.heads, self.dtype, name="pool")(states, members)
     project = nn.Dense(
-      self.embed_dim, use_bias=False, kernel_init=layers.kernel_init, name="projection"
+        self.embed_dim, use_bias=False, kernel_init=layers.kernel_init, name="projection"
     )
     return unit(project(pooled.astype(jnp.float32)), jnp.any(members, axis=-1))
 

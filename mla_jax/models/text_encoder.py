@@ -34,23 +34,21 @@ class TextEncoder(nn.Module):
 
   @nn.compact
   def __call__(
-    self, text: Int[Array, "B L"], mask: Bool[Array, "B L"], *, train: bool
+      self, text: Int[Array, "B L"], mask: Bool[Array, "B L"], *, train: bool
   ) -> tuple[Float[Array, "B L D"], Bool[Array, "B L"]]:
     width, dtype, config = self.common.width, self.common.dtype, self.config
     length = text.shape[1]
     if length > config.max_length:
       raise UserError(
-        f"model.text.max_length: is {config.max_length} and the batch has {length} tokens a text:"
-        " raise it or lower data.text_length"
+          f"model.text.max_length: is {config.max_length} and the batch has {length} tokens a text:"
+          " raise it or lower data.text_length"
       )
     if train and config.token_dropout:
       mask = hide_tokens(self.make_rng("dropout"), mask, config.token_dropout)
     embed = nn.Embed(
-      config.vocab_size, width, embedding_init=layers.table_init, dtype=dtype, name="embedding"
+        config.vocab_size, width, embedding_init=layers.table_init, dtype=dtype, name="embedding"
     )
-    position = self.param(
-      "position", layers.table_init, (config.max_length, width), jnp.float32
-    )
+    position = self.param("position", layers.table_init, (config.max_length, width), jnp.float32)
     x = embed(text) + position[:length].astype(dtype)
     x = layers.Dropout(self.common.dropout)(x, train=train)
     x = layers.transformer(self.common, config.layers, config.heads, x, mask, train=train)

@@ -40,9 +40,9 @@ class FeatureFrames(nn.Module):
     width, dtype = self.common.width, self.common.dtype
     if video.ndim != 3 or video.shape[-1] != self.config.feature_width:
       raise UserError(
-        f"model.video: expects features [batch, frames, {self.config.feature_width}] and the batch"
-        f" has {list(video.shape)}: set model.video.kind and model.video.feature_width to what the"
-        " prepared media hold"
+          f"model.video: expects features [batch, frames, {self.config.feature_width}] and the"
+          f" batch has {list(video.shape)}: set model.video.kind and model.video.feature_width to"
+          " what the prepared media hold"
       )
     x = layers.LayerNorm(dtype, name="norm")(video)
     x = layers.Dropout(self.config.feature_dropout, shared=(1,))(x, train=train)
@@ -58,42 +58,51 @@ class PixelFrames(nn.Module):
   @nn.compact
   def __call__(self, video: UInt8[Array, "B T H W 3"], *, train: bool) -> Float[Array, "B T D"]:
     width, dtype, heads = self.common.width, self.common.dtype, self.config.heads
-    patches, grid = self._patches(video)
+    patches, grid = cut_patches(video, self.config.patch_size)
     pixels = patches.astype(dtype) / 127.5 - 1.0
     x = nn.Dense(width, dtype=dtype, kernel_init=layers.kernel_init, name="patch")(pixels)
     x += self._position(grid).astype(dtype)
     x = layers.Dropout(self.common.dropout)(x, train=train)
     everything = jnp.ones(x.shape[:2], bool)
-    x = layers.transformer(
-      self.common, self.config.frame_layers, heads, x, everything, train=train
-    )
+    x = layers.transformer(self.common, self.config.frame_layers, heads, x, everything, train=train)
     pooled = pooling.AttentionPool(heads, dtype, name="pool")(x, everything[:, None])
     return pooled.reshape(*video.shape[:2], width)
 
-  def _patches(self, video: jax.Array) -> tuple[UInt8[Array, "BT P C"], tuple[int, int]]:
-    """Cuts frames into rows of flattened patches."""
-    size = self.config.patch_size
-    if video.ndim != 5 or video.shape[-1] != 3 or video.shape[2] % size or video.shape[3] % size:
-      raise UserError(
+  def _position(self, grid: tuple[int, int]) -> Float[Array, "P D"]:
+    """Learned positions, born with the grid of `init`."""
+    width = self.common.width
+    born = grid
+    if self.has_variable("params", "position"):
+      born = self.get_variable("params", "position").shape[:2]
+    table = self.param("position", layers.table_init, (*born, width), jnp.float32)
+    return fit_position(table, grid).reshape(-1, width)
+
+
+def fit_position(table: Float[Array, "R C D"], grid: tuple[int, int]) -> Float[Array, "r c D"]:
+  """A table of positions for another grid, by bilinear interpolation."""
+  if table.shape[:2] == grid:
+    return table
+  return jax.image.resize(table, (*grid, table.shape[-1]), "bilinear")
+
+
+def cut_patches(
+    video: UInt8[Array, "B T H W 3"], size: int
+) -> tuple[UInt8[Array, "BT P C"], tuple[int, int]]:
+  """Frames as rows of flattened `size` x `size` patches, and the grid these stand in.
+
+  Raises:
+    UserError: not RGB frames whose sides are multiples of `size`.
+  """
+  if video.ndim != 5 or video.shape[-1] != 3 or video.shape[2] % size or video.shape[3] % size:
+    raise UserError(
         "model.video: expects frames [batch, frames, height, width, 3] whose sides are multiples of"
         f" patch_size {size} and the batch has {list(video.shape)}: change data.image_size,"
         " model.video.patch_size or model.video.kind"
-      )
-    batch, frames, height, width, _ = video.shape
-    rows, columns = height // size, width // size
-    video = video.reshape(batch * frames, rows, size, columns, size, 3).swapaxes(2, 3)
-    return video.reshape(batch * frames, rows * columns, size * size * 3), (rows, columns)
-
-  def _position(self, grid: tuple[int, int]) -> Float[Array, "P D"]:
-    """Learned positions, made for the grid of `init` and interpolated onto any other."""
-    width = self.common.width
-    known = grid
-    if self.has_variable("params", "position"):
-      known = self.get_variable("params", "position").shape[:2]
-    table = self.param("position", layers.table_init, (*known, width), jnp.float32)
-    if grid != known:
-      table = jax.image.resize(table, (*grid, width), "bilinear")
-    return table.reshape(-1, width)
+    )
+  batch, frames, height, width, _ = video.shape
+  rows, columns = height // size, width // size
+  video = video.reshape(batch * frames, rows, size, columns, size, 3).swapaxes(2, 3)
+  return video.reshape(batch * frames, rows * columns, size * size * 3), (rows, columns)
 
 
 class Temporal(nn.Module):
@@ -104,31 +113,31 @@ class Temporal(nn.Module):
 
   @nn.compact
   def __call__(
-    self,
-    x: Float[Array, "B T D"],
-    mask: Bool[Array, "B T"],
-    time: Float[Array, "B T"],
-    *,
-    train: bool,
+      self,
+      x: Float[Array, "B T D"],
+      mask: Bool[Array, "B T"],
+      time: Float[Array, "B T"],
+      *,
+      train: bool,
   ) -> Float[Array, "B T D"]:
     width, dtype, config = self.common.width, self.common.dtype, self.config
     if x.shape[1] > config.max_frames:
       raise UserError(
-        f"model.video.max_frames: is {config.max_frames} and the batch has {x.shape[1]} frames a"
-        " clip: raise it or lower data.num_frames"
+          f"model.video.max_frames: is {config.max_frames} and the batch has {x.shape[1]} frames a"
+          " clip: raise it or lower data.num_frames"
       )
     table = nn.Embed(
-      config.max_frames, width, embedding_init=layers.table_init, dtype=dtype, name="index"
+        config.max_frames, width, embedding_init=layers.table_init, dtype=dtype, name="index"
     )
     # Padding does not count, wherever it stands.
     x += table(jnp.maximum(jnp.cumsum(mask, axis=1) - 1, 0))
     waves = time_waves(relative_time(time, mask)).astype(dtype)
     x += nn.Dense(width, use_bias=False, dtype=dtype, kernel_init=layers.table_init, name="time")(
-      waves
+        waves
     )
     x = layers.Dropout(self.common.dropout)(x, train=train)
     return layers.transformer(
-      self.common, config.temporal_layers, config.heads, x, mask, train=train
+        self.common, config.temporal_layers, config.heads, x, mask, train=train
     )
 
 
@@ -158,12 +167,12 @@ class VideoEncoder(nn.Module):
     self.temporal = Temporal(self.common, self.config)
 
   def __call__(
-    self,
-    video: Shaped[Array, "B T ..."],
-    mask: Bool[Array, "B T"],
-    time: Float[Array, "B T"],
-    *,
-    train: bool,
+      self,
+      video: Shaped[Array, "B T ..."],
+      mask: Bool[Array, "B T"],
+      time: Float[Array, "B T"],
+      *,
+      train: bool,
   ) -> Float[Array, "B T D"]:
     # Padding may hold anything, NaN included.
     real = mask.reshape(*mask.shape, *(1,) * (video.ndim - 2))
