@@ -14,7 +14,8 @@ from typing import Any
 
 from mla_jax.data.media import BrokenMedia, Media, MediaFile, MediaSettings, read_media
 
-_AHEAD = 4  # Files a worker may be ahead of the writer: bounds memory.
+_TASK = 4  # Files a worker is given at once: fewer would make it wait for the next ones.
+_AHEAD = 2  # Tasks a worker may be ahead of the writer: bounds memory.
 
 
 def progress_bar(name: str, videos: int) -> Any:
@@ -47,7 +48,7 @@ def read_in_order(
         done += 1
         yield result
     except BrokenProcessPool:
-      for file in files[done : done + num_workers * _AHEAD]:
+      for file in files[done : done + num_workers * _AHEAD * _TASK]:
         done += 1
         yield _read_alone(file, settings)
 
@@ -57,13 +58,13 @@ def _read_by_pool(
 ) -> Generator[Media | str, None, None]:
   pool = _new_pool(min(num_workers, len(files)))
   try:
-    waiting: collections.deque[concurrent.futures.Future[Media | str]] = collections.deque()
-    for file in files:
-      waiting.append(pool.submit(_read, file, settings))
+    waiting: collections.deque[concurrent.futures.Future[list[Media | str]]] = collections.deque()
+    for start in range(0, len(files), _TASK):
+      waiting.append(pool.submit(_read_several, files[start : start + _TASK], settings))
       if len(waiting) == num_workers * _AHEAD:
-        yield waiting.popleft().result()
+        yield from waiting.popleft().result()
     while waiting:
-      yield waiting.popleft().result()
+      yield from waiting.popleft().result()
   finally:
     pool.shutdown(cancel_futures=True)
 
@@ -71,7 +72,7 @@ def _read_by_pool(
 def _read_alone(file: MediaFile, settings: MediaSettings) -> Media | str:
   pool = _new_pool(1)
   try:
-    return pool.submit(_read, file, settings).result()
+    return pool.submit(_read_several, [file], settings).result()[0]
   except BrokenProcessPool:
     return "reading it ends the process (a crash of the decoder, or out of memory)"
   finally:
@@ -95,6 +96,10 @@ def _end_with_parent() -> None:
   if parent is not None:
     multiprocessing.connection.wait([parent.sentinel])
     os._exit(1)
+
+
+def _read_several(files: Sequence[MediaFile], settings: MediaSettings) -> list[Media | str]:
+  return [_read(file, settings) for file in files]
 
 
 def _read(file: MediaFile, settings: MediaSettings) -> Media | str:
