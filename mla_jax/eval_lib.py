@@ -9,7 +9,6 @@ from ml_collections import ConfigDict
 
 from mla_jax import config_lib
 from mla_jax import run as run_lib
-from mla_jax.data import sources
 from mla_jax.errors import UserError
 from mla_jax.report.build import write_report
 from mla_jax.run import Run
@@ -60,19 +59,17 @@ def evaluate(run: Run, step: str = "best") -> dict[str, Any]:
   Raises:
     UserError: no such checkpoint or split, or the data does not fit the model.
   """
-  config = run.config
-  texts = sources.open_texts(
-      config.data, config.data.eval_texts, config.data.eval_split, with_video=config.model.use_video
-  )
+  data = run.config.data
+  texts = run_lib.open_evaluated(run)
   with run_lib.open_checkpoints(run, read_only=True) as saved:
     chosen = saved.find(int(step) if step.isdecimal() else step)
     state = saved.restore(abstract_state(run), chosen)
   params = state.eval_params
   evaluation = run.evaluate(params, texts)
-  name = f"{config.data.family}_{config.data.eval_texts}_{config.data.eval_split}"
+  name = f"{data.family}_{data.eval_texts}_{data.eval_split}"
   metrics = evaluation.metrics | {
-      "dataset": f"{config.data.family}_{config.data.eval_texts}",
-      "split": config.data.eval_split,
+      "dataset": f"{data.family}_{data.eval_texts}",
+      "split": data.eval_split,
       "step": chosen,
   }
   _write(run.workdir / "eval", name, metrics, evaluation)

@@ -10,9 +10,11 @@ from ml_collections import ConfigDict
 
 from mla_jax import checkpoints, config_lib, sharding
 from mla_jax.data import answers as answers_lib
+from mla_jax.data import sources
 from mla_jax.data.examples import Shapes
 from mla_jax.data.pipeline import Reader
 from mla_jax.data.records import MediaStore
+from mla_jax.data.sources import Texts
 from mla_jax.data.text import Tokenizer
 from mla_jax.errors import UserError
 from mla_jax.models.mla import MLA, build_model
@@ -33,6 +35,7 @@ class Run:
   task: Task
   reader: Reader
   evaluate: Evaluate
+  shown_examples: int  # In the report.
 
 
 def open_run(config: ConfigDict, workdir: pathlib.Path) -> Run:
@@ -61,7 +64,18 @@ def open_run(config: ConfigDict, workdir: pathlib.Path) -> Run:
       init_bias=config.loss.init_bias,
   )
   evaluate = task.evaluator(model, mesh, reader)
-  return Run(config, workdir, mesh, model, task, reader, evaluate)
+  return Run(config, workdir, mesh, model, task, reader, evaluate, config.eval.examples)
+
+
+def open_evaluated(run: Run) -> Texts:
+  """The texts of `data.eval_split`.
+
+  Raises:
+    UserError: there is no such split, or nothing in it can be used.
+  """
+  data = run.config.data
+  with_video = run.config.model.use_video
+  return sources.open_texts(data, data.eval_texts, data.eval_split, with_video=with_video)
 
 
 def open_checkpoints(run: Run, *, read_only: bool = False) -> checkpoints.Checkpointer:
@@ -81,6 +95,8 @@ def start_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
     UserError: the workdir holds a run of another config, or the prepared data is not there.
   """
   saved = workdir / "config.json"
+  family = family_dir(config)
+  tokenizer = family / config.data.tokenizer
   if saved.exists():
     different = config_lib.diff_configs(config_lib.read_config(saved), config)
     if different:
@@ -89,8 +105,7 @@ def start_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
           "use another --workdir or the same config"
       )
     return
-  family = family_dir(config)
-  _copy(family / config.data.tokenizer, workdir / "tokenizer.model")
+  _copy(tokenizer, workdir / "tokenizer.model")
   for source in config.data.sources.values():
     found = family / source.texts / "answers.json"
     if found.exists():

@@ -6,6 +6,7 @@ from ml_collections import ConfigDict
 
 from mla_jax import checkpoints, signals, timing
 from mla_jax import run as run_lib
+from mla_jax.config_reads import check_all_read, record_reads
 from mla_jax.data import sources
 from mla_jax.data.sources import Texts
 from mla_jax.log import logger
@@ -28,6 +29,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
   Raises:
     UserError: bad input of any kind, a non-finite loss, or another run in the workdir.
   """
+  config = record_reads(config)
   checkpoints.check_writable(workdir)
   run_lib.start_workdir(config, workdir)
   run = run_lib.open_run(config, workdir)
@@ -35,6 +37,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
   training = make_training(run, sources.open_sources(config.data, with_video=with_video))
   checkpoints.check_writable(workdir, 2 * checkpoints.state_bytes(training.abstract))
   dev = sources.open_dev(config.data, with_video=with_video)
+  run_lib.open_evaluated(run)  # A split that is not there is found now, not after the training.
   with (
       signals.StopSignal() as stop,
       run_lib.open_checkpoints(run) as saved,
@@ -43,7 +46,8 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
     state = training.start(saved)
     first = int(state.step)
     writer.truncate_after(first)
-    logger.info("%s: from step %d to %d", workdir, first, config.train.steps)
+    logger.info("%s in %s: from step %d to %d", config.name, workdir, first, training.every.steps)
+    check_all_read(config)
     return run if _loop(training, state, first, dev, stop, saved, writer) else None
 
 
@@ -56,7 +60,7 @@ def _loop(
     saved: checkpoints.Checkpointer,
     writer: MetricWriter,
 ) -> bool:
-  every = training.run.config.train
+  every = training.every
   batches = training.batches(range(first, every.steps))
   clock = timing.StepClock(training.rows, every.steps)
   sums = MetricAccumulator()

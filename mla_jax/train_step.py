@@ -27,11 +27,33 @@ Step = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 
 
 @dataclasses.dataclass(frozen=True)
+class Every:
+  """`config.train`: how long to train, and every how many steps to do what."""
+
+  steps: int
+  log_every: int
+  eval_every: int
+  checkpoint_every: int
+  keep_last: int
+
+  @classmethod
+  def from_config(cls, config: ConfigDict) -> "Every":
+    """Raises UserError on a number below 1."""
+    every = cls(**{field.name: config[field.name] for field in dataclasses.fields(cls)})
+    for name, value in vars(every).items():
+      if value < 1:
+        raise UserError(f"train.{name}={value}: must be at least 1")
+    return every
+
+
+@dataclasses.dataclass(frozen=True)
 class Training:
   """What the loop needs, made from a run and its training sources.
 
   Attributes:
     run: the run.
+    every: how long, and when to do what.
+    seed: of the data and of the model's randomness.
     sources: what fills the batches.
     abstract: the state's shapes, types and shardings.
     tx: the optimizer.
@@ -41,6 +63,8 @@ class Training:
   """
 
   run: Run
+  every: Every
+  seed: int
   sources: tuple[Source, ...]
   abstract: TrainState
   tx: optax.GradientTransformation
@@ -67,7 +91,7 @@ class Training:
     local = pipeline.train_batches(
         self.run.reader,
         self.sources,
-        seed=self.run.config.seed,
+        seed=self.seed,
         steps=steps,
         process=jax.process_index(),
         processes=jax.process_count(),
@@ -84,7 +108,7 @@ class Training:
     bad = sums.nonfinite_step()
     if bad is None:
       return
-    texts = pipeline.row_texts(self.run.reader, self.sources, self.run.config.seed, bad, rows=8)
+    texts = pipeline.row_texts(self.run.reader, self.sources, self.seed, bad, rows=8)
     raise UserError(
         f"step {bad}: the loss is not finite; its batch starts with {', '.join(texts)}; the last "
         "checkpoint is good: lower optimizer.learning_rate or look at these examples"
@@ -107,6 +131,8 @@ def make_training(run: Run, sources: tuple[Source, ...]) -> Training:
   abstract = abstract_state(run)
   return Training(
       run=run,
+      every=Every.from_config(config.train),
+      seed=config.seed,
       sources=sources,
       abstract=abstract,
       tx=tx,
@@ -139,14 +165,16 @@ def compile_step(
   Its randomness is folded from (seed, step), so that it is in no state.
   """
 
+  seed, ema_decay = config.seed, config.optimizer.ema_decay
+
   def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-    rng = jax.random.fold_in(jax.random.key(config.seed), state.step)
+    rng = jax.random.fold_in(jax.random.key(seed), state.step)
 
     def loss_fn(params: Any) -> tuple[jax.Array, Metrics]:
       return task.loss(model, params, batch, rng)
 
     (loss, metrics), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
-    after = train_state_lib.apply_gradients(state, grads, tx, config.optimizer.ema_decay)
+    after = train_state_lib.apply_gradients(state, grads, tx, ema_decay)
     one = jnp.float32(1.0)
     norms = train_state_lib.step_norms(grads, state, after)
     return after, {"loss": (loss, one)} | metrics | {k: (v, one) for k, v in norms.items()}

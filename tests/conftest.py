@@ -11,6 +11,8 @@ _XLA_FLAGS = (
     # A device that waits this long for the others ends the process; 40 s is short when busy.
     "--xla_cpu_collective_call_terminate_timeout_seconds=1200",
     "--xla_cpu_multi_thread_eigen=false",  # The pytest workers already fill the cores.
+    "--xla_backend_optimization_level=0",  # Programs here are compiled often and run for moments.
+    "--xla_llvm_disable_expensive_passes=true",
 )
 os.environ["XLA_FLAGS"] = " ".join([os.environ.get("XLA_FLAGS", ""), *_XLA_FLAGS]).strip()
 os.environ["JAX_PLATFORMS"] = "cpu"

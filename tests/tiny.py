@@ -79,9 +79,14 @@ def write_frames(directory: pathlib.Path, *, videos: int = 40, first: int = 0) -
 
 
 def prepare(
-    root: pathlib.Path, *, media: str = "features", videos: int = 40, first: int = 0
+    root: pathlib.Path,
+    *,
+    media: str = "features",
+    videos: int = 40,
+    first: int = 0,
+    family: str = "msrvtt",
 ) -> pathlib.Path:
-  """Prepares all three datasets of the family `msrvtt` under `root`; returns the `--out` folder."""
+  """Prepares all three datasets into one family under `root`; returns the `--out` folder."""
   annotations, folder, out = root / "annotations", root / media, root / "out"
   write_annotations(annotations, videos=videos, first=first)
   {"features": write_features, "frames": write_frames}[media](folder, videos=videos, first=first)
@@ -92,7 +97,7 @@ def prepare(
             annotations=str(annotations),
             media=str(folder),
             out=str(out),
-            family="msrvtt",
+            family=family,
             num_workers=1,
             vocab_size=80,
         )

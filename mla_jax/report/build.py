@@ -68,7 +68,7 @@ def _speed(history: list[dict[str, Any]]) -> dict[str, Any]:
 def _examples(run: Run, params: Any, texts: Texts, evaluation: Evaluation) -> str:
   if run.reader.media is None:
     return ""
-  rows = examples.choose(evaluation.rows, run.config.eval.examples)
+  rows = examples.choose(evaluation.rows, run.shown_examples)
   if not rows:
     return ""
   places = [row["place"] for row in rows]

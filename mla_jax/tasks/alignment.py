@@ -1,5 +1,7 @@
 """Multi-level alignment of a batch: the global and the segment loss, weighted."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
@@ -13,13 +15,49 @@ from mla_jax.tasks.base import Batch, Metrics
 _GLOBAL = {"softmax": contrastive.softmax_alignment, "sigmoid": contrastive.sigmoid_alignment}
 
 
+@dataclasses.dataclass(frozen=True)
+class LossSettings:
+  """`config.loss`; configs/common.py says what each key means."""
+
+  task_weight: float
+  global_weight: float
+  segment_weight: float
+  duplicates: str
+  label_smoothing: float
+  global_kind: str
+  segment_pairing: str
+  segment_variant: str
+  segment_temperature: float
+  overlap_upper: float
+  overlap_lower: float
+  init_temperature: float
+  init_bias: float
+
+  @classmethod
+  def from_config(cls, config: ConfigDict) -> "LossSettings":
+    """Raises UserError on an unknown name."""
+    settings = cls(**{field.name: config[field.name] for field in dataclasses.fields(cls)})
+    if settings.global_kind not in _GLOBAL:
+      raise UserError(f"loss.global_kind={settings.global_kind!r}: use one of {sorted(_GLOBAL)}")
+    if set(settings.pairings) - {"timed", "latent"}:
+      raise UserError(
+          f"loss.segment_pairing={settings.segment_pairing!r}: "
+          "use 'timed', 'latent' or 'timed+latent'"
+      )
+    return settings
+
+  @property
+  def pairings(self) -> list[str]:
+    return self.segment_pairing.split("+")
+
+
 def align(
-    config: ConfigDict, video: Encoded, text: Encoded, scales: Scales, batch: Batch
+    config: LossSettings, video: Encoded, text: Encoded, scales: Scales, batch: Batch
 ) -> tuple[jax.Array, Metrics]:
   """`global_weight * global + segment_weight * segment`, and both apart as metrics.
 
   Args:
-    config: `config.loss`.
+    config: of the losses.
     video: B encoded videos.
     text: B * C encoded texts; text j belongs to video j // C.
     scales: temperatures.
@@ -50,9 +88,7 @@ def align(
   return total, metrics
 
 
-def _global(config: ConfigDict, video: Side, text: Side, scales: Scales) -> LossOutput:
-  if config.global_kind not in _GLOBAL:
-    raise UserError(f"loss.global_kind={config.global_kind!r}: use one of {sorted(_GLOBAL)}")
+def _global(config: LossSettings, video: Side, text: Side, scales: Scales) -> LossOutput:
   return _GLOBAL[config.global_kind](
       video,
       text,
@@ -63,14 +99,10 @@ def _global(config: ConfigDict, video: Side, text: Side, scales: Scales) -> Loss
 
 
 def _segment(
-    config: ConfigDict, video: Side, text: Side, scales: Scales, overlap: jax.Array
+    config: LossSettings, video: Side, text: Side, scales: Scales, overlap: jax.Array
 ) -> dict[str, LossOutput]:
   """The pairings asked for; with both, texts that have times are left to `timed` alone."""
-  pairings = config.segment_pairing.split("+")
-  if not pairings or set(pairings) - {"timed", "latent"}:
-    raise UserError(
-        f"loss.segment_pairing={config.segment_pairing!r}: use 'timed', 'latent' or 'timed+latent'"
-    )
+  pairings = config.pairings
   overlap = overlap.reshape(-1, *overlap.shape[-2:])  # [B * C, N, M]
   outputs = {}
   if "timed" in pairings:

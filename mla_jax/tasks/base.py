@@ -5,6 +5,7 @@ import dataclasses
 from typing import Any, Protocol, TypeAlias
 
 import jax
+from ml_collections import ConfigDict
 import numpy as np
 
 from mla_jax.data.pipeline import Reader
@@ -34,6 +35,32 @@ class Evaluation:
 
 
 Evaluate: TypeAlias = Callable[[Params, Texts], Evaluation]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+  """What every task takes from the config beside its losses.
+
+  Attributes:
+    video_segments: N.
+    text_segments: M.
+    batch: rows of an evaluation batch.
+    resamples: of the bootstrap.
+  """
+
+  video_segments: int
+  text_segments: int
+  batch: int
+  resamples: int
+
+  @classmethod
+  def from_config(cls, config: ConfigDict) -> "Sizes":
+    return cls(
+        video_segments=config.data.video_segments,
+        text_segments=config.data.text_segments,
+        batch=config.eval.batch_size,
+        resamples=config.eval.bootstrap,
+    )
 
 
 class Task(Protocol):

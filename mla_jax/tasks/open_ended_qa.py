@@ -14,8 +14,8 @@ from mla_jax.data.pipeline import Reader
 from mla_jax.data.sources import Texts
 from mla_jax.evals import qa
 from mla_jax.models.mla import MLA, Encoded
-from mla_jax.tasks.alignment import align
-from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params
+from mla_jax.tasks.alignment import LossSettings, align
+from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params, Sizes
 from mla_jax.tasks.collect import collect
 from mla_jax.tasks.encode import apply, encode_text, encode_video, for_each_text
 
@@ -27,8 +27,20 @@ class OpenEndedQA:
   That text is read by the loss alone: batches of an evaluation do not hold it.
   """
 
-  config: ConfigDict
+  losses: LossSettings
+  sizes: Sizes
+  use_video: bool
+  num_answers: int
   needs_answers = True
+
+  @classmethod
+  def from_config(cls, config: ConfigDict) -> "OpenEndedQA":
+    return cls(
+        LossSettings.from_config(config.loss),
+        Sizes.from_config(config),
+        use_video=config.model.use_video,
+        num_answers=config.model.num_answers,
+    )
 
   def loss(
       self, model: MLA, params: Params, batch: Batch, rng: jax.Array
@@ -38,25 +50,24 @@ class OpenEndedQA:
       question, aligned = self._texts(module, batch)
       logits = self._logits(module, question, video, train=True)
       loss, metrics = answer_loss(
-          logits, batch["answer"].reshape(-1), self.config.loss.label_smoothing
+          logits, batch["answer"].reshape(-1), self.losses.label_smoothing
       )
-      total = self.config.loss.task_weight * loss
+      total = self.losses.task_weight * loss
       if aligned is not None and video is not None:
-        alignment, parts = align(self.config.loss, video, aligned, module.scales(), batch)
+        alignment, parts = align(self.losses, video, aligned, module.scales(), batch)
         total, metrics = total + alignment, metrics | parts
       return total, metrics
 
     return apply(model, params, forward, rng)
 
   def evaluator(self, model: MLA, mesh: jax.sharding.Mesh, reader: Reader) -> Evaluate:
-    data, use_video = self.config.data, self.config.model.use_video
-    classes = _by_class(reader.answers, self.config.model.num_answers)
+    classes = _by_class(reader.answers, self.num_answers)
 
     @jax.jit
     def answer(params: Params, batch: Batch) -> tuple[jax.Array, jax.Array]:
       def forward(module: MLA) -> jax.Array:
         video = self._video(module, batch, train=False)
-        question = encode_text(module, batch, segments=data.text_segments, train=False)
+        question = encode_text(module, batch, segments=self.sizes.text_segments, train=False)
         return self._logits(module, question, video, train=False)
 
       logits = apply(model, params, forward)
@@ -66,22 +77,23 @@ class OpenEndedQA:
 
     def evaluate(params: Params, texts: Texts) -> Evaluation:
       batches = pipeline.text_batches(
-          reader, texts, self.config.eval.batch_size, with_video=use_video
+          reader, texts, self.sizes.batch, with_video=self.use_video
       )
       chosen, probability = collect(answer, params, batches, mesh, len(texts.items))
-      return _evaluation(self.config, texts, [classes[i] for i in chosen], probability, classes)
+      predicted = [classes[i] for i in chosen]
+      return _evaluation(self.sizes.resamples, texts, predicted, probability, classes)
 
     return evaluate
 
   def _video(self, module: MLA, batch: Batch, *, train: bool) -> Encoded | None:
-    if not self.config.model.use_video:
+    if not self.use_video:
       return None
-    return encode_video(module, batch, segments=self.config.data.video_segments, train=train)
+    return encode_video(module, batch, segments=self.sizes.video_segments, train=train)
 
   def _texts(self, module: MLA, batch: Batch) -> tuple[Encoded, Encoded | None]:
     """The questions and, where they are aligned, the questions with answers, in one pass."""
-    segments = self.config.data.text_segments
-    if not (self.config.loss.global_weight or self.config.loss.segment_weight):
+    segments = self.sizes.text_segments
+    if not (self.losses.global_weight or self.losses.segment_weight):
       return encode_text(module, batch, segments=segments, train=True), None
     length = batch["text"].shape[-1]
     both = {
@@ -137,7 +149,7 @@ def _by_class(answers: dict[str, int] | None, most: int) -> list[str]:
 
 
 def _evaluation(
-    config: ConfigDict,
+    resamples: int,
     texts: Texts,
     predicted: list[str],
     probability: np.ndarray,
@@ -150,7 +162,7 @@ def _evaluation(
       [record.question_type for record in records],
       vocabulary,
       clusters=np.array([record.video_id for record in records]),
-      resamples=config.eval.bootstrap,
+      resamples=resamples,
   ) | {"questions": len(records), "questions_without_video": texts.missing}
   rows = [
       {

@@ -11,8 +11,8 @@ from mla_jax.tasks.open_ended_qa import OpenEndedQA
 from mla_jax.tasks.retrieval import Retrieval
 
 TASKS: dict[str, Callable[[ConfigDict], Task]] = {
-    "retrieval": Retrieval,
-    "open_ended_qa": OpenEndedQA,
+    "retrieval": Retrieval.from_config,
+    "open_ended_qa": OpenEndedQA.from_config,
 }
 
 
@@ -25,6 +25,4 @@ def make_task(config: ConfigDict) -> Task:
   if config.task not in TASKS:
     near = difflib.get_close_matches(config.task, TASKS, 1)
     raise UserError(f"config.task={config.task!r}: use {near[0] if near else sorted(TASKS)}")
-  if config.task == "retrieval" and not config.model.use_video:
-    raise UserError("model.use_video=False: retrieval needs the video; QA alone can do without")
   return TASKS[config.task](config)

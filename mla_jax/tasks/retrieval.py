@@ -10,10 +10,11 @@ import numpy as np
 from mla_jax.data import pipeline
 from mla_jax.data.pipeline import Reader
 from mla_jax.data.sources import Texts
+from mla_jax.errors import UserError
 from mla_jax.evals import retrieval
 from mla_jax.models.mla import MLA
-from mla_jax.tasks.alignment import align
-from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params
+from mla_jax.tasks.alignment import LossSettings, align
+from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params, Sizes
 from mla_jax.tasks.collect import collect
 from mla_jax.tasks.encode import apply, encode_text, encode_video
 
@@ -24,28 +25,32 @@ _SHOWN = 200  # Rows and columns of the similarity matrix kept for the report.
 class Retrieval:
   """Trains both encoders to align; finds videos by text and texts by video."""
 
-  config: ConfigDict
+  losses: LossSettings
+  sizes: Sizes
   needs_answers = False
+
+  @classmethod
+  def from_config(cls, config: ConfigDict) -> "Retrieval":
+    """Raises UserError for a model without video."""
+    if not config.model.use_video:
+      raise UserError("model.use_video=False: retrieval needs the video; QA alone can do without")
+    return cls(LossSettings.from_config(config.loss), Sizes.from_config(config))
 
   def loss(
       self, model: MLA, params: Params, batch: Batch, rng: jax.Array
   ) -> tuple[jax.Array, Metrics]:
-    data = self.config.data
-
     def forward(module: MLA) -> tuple[jax.Array, Metrics]:
-      video = encode_video(module, batch, segments=data.video_segments, train=True)
-      text = encode_text(module, batch, segments=data.text_segments, train=True)
-      return align(self.config.loss, video, text, module.scales(), batch)
+      video = encode_video(module, batch, segments=self.sizes.video_segments, train=True)
+      text = encode_text(module, batch, segments=self.sizes.text_segments, train=True)
+      return align(self.losses, video, text, module.scales(), batch)
 
     return apply(model, params, forward, rng)
 
   def evaluator(self, model: MLA, mesh: jax.sharding.Mesh, reader: Reader) -> Evaluate:
-    data, size = self.config.data, self.config.eval.batch_size
-
     @jax.jit
     def embed_video(params: Params, batch: Batch) -> jax.Array:
       def forward(module: MLA) -> jax.Array:
-        video = encode_video(module, batch, segments=data.video_segments, train=False)
+        video = encode_video(module, batch, segments=self.sizes.video_segments, train=False)
         return video.global_embedding
 
       return apply(model, params, forward)
@@ -53,31 +58,30 @@ class Retrieval:
     @jax.jit
     def embed_text(params: Params, batch: Batch) -> jax.Array:
       def forward(module: MLA) -> jax.Array:
-        text = encode_text(module, batch, segments=data.text_segments, train=False)
+        text = encode_text(module, batch, segments=self.sizes.text_segments, train=False)
         return text.global_embedding
 
       return apply(model, params, forward)
 
     def evaluate(params: Params, texts: Texts) -> Evaluation:
       ids, owner = np.unique(texts.videos, return_inverse=True)
-      videos = pipeline.video_batches(reader, texts, size)
-      queries = pipeline.text_batches(reader, texts, size)
+      videos = pipeline.video_batches(reader, texts, self.sizes.batch)
+      queries = pipeline.text_batches(reader, texts, self.sizes.batch)
       video = collect(embed_video, params, videos, mesh, len(ids))
       text = collect(embed_text, params, queries, mesh, len(texts.items))
-      return _evaluation(self.config, texts, text, video, owner)
+      return _evaluation(self.sizes.resamples, texts, text, video, owner)
 
     return evaluate
 
 
 def _evaluation(
-    config: ConfigDict, texts: Texts, text: np.ndarray, video: np.ndarray, owner: np.ndarray
+    resamples: int, texts: Texts, text: np.ndarray, video: np.ndarray, owner: np.ndarray
 ) -> Evaluation:
   to_video = retrieval.text_to_video(text, video, owner)
   to_text = retrieval.video_to_text(text, video, owner)
-  samples = config.eval.bootstrap
   metrics: dict[str, Any] = {
-      "text_to_video": retrieval.summarise(to_video, resamples=samples),
-      "video_to_text": retrieval.summarise(to_text, resamples=samples),
+      "text_to_video": retrieval.summarise(to_video, resamples=resamples),
+      "video_to_text": retrieval.summarise(to_text, resamples=resamples),
       "texts": len(texts.items),
       "videos": len(video),
       "texts_without_video": texts.missing,
