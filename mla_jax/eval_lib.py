@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from mla_jax import config_lib
 from mla_jax import run as run_lib
+from mla_jax.config_values import to_plain
 from mla_jax.errors import UserError
 from mla_jax.report.build import write_report
 from mla_jax.run import Run
@@ -63,7 +64,7 @@ def evaluate(run: Run, step: str = "best") -> dict[str, Any]:
   texts = run_lib.open_evaluated(run)
   with run_lib.open_checkpoints(run, read_only=True) as saved:
     chosen = saved.find(int(step) if step.isdecimal() else step)
-    state = saved.restore(abstract_state(run), chosen)
+    state = saved.restore(abstract_state(run), chosen, config=to_plain(run.config))
   params = state.eval_params
   evaluation = run.evaluate(params, texts)
   name = f"{data.family}_{data.eval_texts}_{data.eval_split}"

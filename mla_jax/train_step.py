@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 import dataclasses
-import json
 from typing import Any
 
 import jax
@@ -14,6 +13,7 @@ import optax
 from mla_jax import checkpoints, config_lib, optimizers, sharding
 from mla_jax import run as run_lib
 from mla_jax import train_state as train_state_lib
+from mla_jax.config_values import to_plain
 from mla_jax.data import pipeline
 from mla_jax.data.sources import Source
 from mla_jax.errors import UserError
@@ -139,7 +139,7 @@ def make_training(run: Run, sources: tuple[Source, ...]) -> Training:
       lr_fn=lr_fn,
       step=compile_step(run.task, run.model, tx, config, abstract),
       meta={
-          "config": json.loads(config.to_json_best_effort()),
+          "config": to_plain(config),
           "code_version": config_lib.code_version(),
           "data_fingerprint": run_lib.fingerprint(config),
       },
