@@ -61,8 +61,7 @@ types: $(STAMP)
 
 bench-env: $(BENCH_STAMP)
 
-bench: $(BENCH_STAMP)
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script $(ARGS); done
+bench: bench-train_step bench-prepare bench-startup
 
 bench-%: $(BENCH_STAMP)
 	$(BIN)/python benchmarks/$*.py $(ARGS)
