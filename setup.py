@@ -23,7 +23,7 @@ setup(
   install_requires=[
     "absl-py>=2.3,<3",
     "array-record>=0.8.2,<0.9",
-    "av>=16,<19",
+    "av>=18,<19",
     "clu>=0.0.12,<0.0.13",
     "etils[epath]>=1.13,<2",
     "flax>=0.12.4,<0.13",
@@ -40,7 +40,7 @@ setup(
     # Reads and decodes data on the host only; the -cpu build has wheels for x86 alone.
     "tensorflow-cpu>=2.21,<2.22; platform_machine == 'x86_64' or platform_machine == 'AMD64'",
     "tensorflow>=2.21,<2.22; platform_machine != 'x86_64' and platform_machine != 'AMD64'",
-    "tensorflow-datasets>=4.9.9,<5",
+    "tensorflow-datasets>=4.9.10,<5",
     "tqdm>=4.67,<5",
   ],
   extras_require={
