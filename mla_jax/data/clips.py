@@ -5,10 +5,8 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from mla_jax.data.examples import Fields
-from mla_jax.data.examples import Shapes
-from mla_jax.data.frames import choose_frames
-from mla_jax.data.frames import temporal_iou
+from mla_jax.data.examples import Fields, Shapes
+from mla_jax.data.frames import choose_frames, temporal_iou
 from mla_jax.data.records import MediaStore
 
 
