@@ -1,4 +1,4 @@
-"""Package metadata. `make` installs the exact versions of requirements.lock, made from these ranges."""
+"""Package metadata; `make` installs the versions of requirements.lock, made from these ranges."""
 
 import pathlib
 import re

@@ -29,7 +29,7 @@ def data() -> ConfigDict:
   config.eval_split = "test"
   config.dev_fraction = 0.1  # Share of the train videos, by keyed hash, that select the best step.
   config.tokenizer = "retrieval/tokenizer.model"  # Inside the family's folder.
-  config.captions = 1  # Texts a video brings to a step; above 1 the video is encoded once for all.
+  config.captions = 1  # Texts a video brings to a step; it is encoded once for all of them.
   config.num_frames = 8
   config.video_segments = 4
   config.text_length = 32
@@ -60,7 +60,7 @@ def model() -> ConfigDict:
   config = ConfigDict()
   config.width = 256
   config.embed_dim = 256
-  config.dtype = "float32"  # Of the activations; parameters, norms, softmax and losses stay float32.
+  config.dtype = "float32"  # Of the activations; parameters, norms and losses stay float32.
   config.use_video = True  # False: the text-only twin of the same model.
   config.dropout = 0.1
   config.scan = False
@@ -75,7 +75,13 @@ def model() -> ConfigDict:
       "heads": 4,
       "max_frames": 64,
   })
-  config.text = ConfigDict({"vocab_size": 4000, "layers": 2, "heads": 4, "max_length": 256, "token_dropout": 0.0})
+  config.text = ConfigDict({
+      "vocab_size": 4000,
+      "layers": 2,
+      "heads": 4,
+      "max_length": 256,
+      "token_dropout": 0.0,
+  })
   config.fusion = ConfigDict({"layers": 2, "heads": 4})
   config.num_answers = 1000
   return config
@@ -139,9 +145,9 @@ def pixels(config: ConfigDict, *, image_size: int = 112, frames: int = 8) -> Non
   config.data.video_segments = frames // 2
 
 
-def vit_base(config: ConfigDict) -> None:
+def vit_base(config: ConfigDict, *, frames: int = 8) -> None:
   """ViT-B/16 at 224 px with a text encoder to match: for accelerators."""
-  pixels(config, image_size=224)
+  pixels(config, image_size=224, frames=frames)
   model = config.model
   model.width, model.embed_dim = 768, 512
   model.dtype = "bfloat16"

@@ -1,7 +1,7 @@
 """Open-ended QA on MSRVTT-QA from 8 frames of 224 px, over the 1,500 most frequent train answers.
 
-`...:features` reads features instead of frames, `...:no_video` is the text-only twin, `...:debug` is tiny.
-Prepare: `msrvtt_qa`.
+`...:features` reads features instead of frames, `...:no_video` is the text-only twin,
+`...:debug` is tiny. Prepare: `msrvtt_qa`.
 """
 
 from ml_collections import ConfigDict

@@ -1,7 +1,7 @@
 """Open-ended QA on MSVD-QA from 8 frames of 224 px, over the 1,000 most frequent train answers.
 
-`...:features` reads features instead of frames, `...:no_video` is the text-only twin, `...:debug` is tiny.
-Prepare: `msvd_qa`.
+`...:features` reads features instead of frames, `...:no_video` is the text-only twin,
+`...:debug` is tiny. Prepare: `msvd_qa`.
 """
 
 from ml_collections import ConfigDict

@@ -1,4 +1,4 @@
-"""Which unit stands where: an order that is a pure function of (seed, step), at any step in O(1)."""
+"""Which unit stands where: a pure function of (seed, step), at any step in O(1)."""
 
 import numpy as np
 import tensorflow as tf

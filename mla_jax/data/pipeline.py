@@ -133,30 +133,34 @@ def _train_row(
 ) -> Fields:
   source = _source_of(sources, row)
   rng = _row_rng(seed, step, row)
-  captions = reader.shapes.captions
-  drawn = source.draw(unit, captions, rng)
-  items = source.texts.items[drawn]
-  texts = [
-      example_fields(
-          record,
-          reader.tokenizer,
-          reader.shapes,
-          answers=reader.answers,
-          align=True,
-          sentences=source.sentences,
-          rng=rng,
-      )
-      | {"mask": np.array(True), "example_id": np.array(item, np.int32)}
-      for record, item in zip(source.texts.store.read(source.texts.split, items), items, strict=True)
-  ]
-  texts += [blank_fields(texts[0])] * (captions - len(texts))
-  fields = {name: np.stack([text[name] for text in texts]) for name in texts[0]}
-  if captions == 1:
-    fields = {name: value[0] for name, value in fields.items()}
+  drawn = source.draw(unit, reader.shapes.captions, rng)
+  fields = _train_texts(reader, source, source.texts.items[drawn], rng)
   video = int(source.texts.videos[drawn[0]])
   if reader.media is not None:
     fields |= clips.draws(reader.shapes, rng) | {"raw": _raw(reader.media, video)}
   return fields | {"video_key": np.array(video, np.int32)}
+
+
+def _train_texts(
+    reader: Reader, source: Source, items: np.ndarray, rng: np.random.Generator
+) -> Fields:
+  """The fields of the texts of one row, with an axis `[C]` if C > 1, padded to C."""
+  texts = []
+  for record, item in zip(source.texts.store.read(source.texts.split, items), items, strict=True):
+    fields = example_fields(
+        record,
+        reader.tokenizer,
+        reader.shapes,
+        answers=reader.answers,
+        align=True,
+        sentences=source.sentences,
+        rng=rng,
+    )
+    texts.append(fields | {"mask": np.array(True), "example_id": np.array(item, np.int32)})
+  if reader.shapes.captions == 1:
+    return texts[0]
+  texts += [blank_fields(texts[0])] * (reader.shapes.captions - len(texts))
+  return {name: np.stack([text[name] for text in texts]) for name in texts[0]}
 
 
 def _eval_video(reader: Reader, video: int) -> Fields:

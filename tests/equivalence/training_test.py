@@ -1,6 +1,7 @@
 """A step and an evaluation on many devices are those of one device, and of plain numpy."""
 
 import dataclasses
+import functools
 
 import jax
 import numpy as np
@@ -86,7 +87,8 @@ def test_37_texts_in_batches_of_16_on_4_devices_are_the_numpy_reference(data, tm
   def embed(encode, batches):
     rows = []
     for batch in batches:
-      encoded = apply(run.model, params, lambda m, b=batch: encode(m, b, segments=2, train=False))
+      function = functools.partial(encode, batch=batch, segments=2, train=False)
+      encoded = apply(run.model, params, function)
       rows.append(np.asarray(encoded.global_embedding)[batch["mask"]])
     return np.concatenate(rows)
 
