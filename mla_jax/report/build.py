@@ -54,7 +54,21 @@ def write_report(
 
 
 def _result(evaluation: Evaluation) -> str:
-  return page.numbers_table(numbers(evaluation.metrics))
+  """Every number of the evaluation, with its interval where it has one."""
+  rows: dict[str, Any] = {}
+  for name, value in numbers(evaluation.metrics).items():
+    *groups, last = name.split("/")
+    group = evaluation.metrics
+    for part in groups:
+      group = group[part]
+    # QA has one interval, of its accuracy; retrieval one for each of its numbers.
+    interval = group.get("interval", {})
+    ends = interval.get(last) if isinstance(interval, dict) else interval
+    shown = page.shown(value)
+    if ends and (isinstance(interval, dict) or last == "accuracy"):
+      shown += f" ({page.shown(ends[0])} to {page.shown(ends[1])})"
+    rows[name] = shown
+  return page.numbers_table(rows)
 
 
 def _speed(history: list[dict[str, Any]]) -> dict[str, Any]:

@@ -36,9 +36,9 @@ def page(title: str, sections: list[tuple[str, str]]) -> str:
 
 
 def numbers_table(rows: dict[str, Any]) -> str:
-  """Names and values, floats with two digits."""
+  """Names and values."""
   cells = "".join(
-      f"<tr><td>{html.escape(name)}</td><td>{_shown(value)}</td></tr>"
+      f"<tr><td>{html.escape(name)}</td><td>{shown(value)}</td></tr>"
       for name, value in rows.items()
   )
   return f'<table class="numbers">{cells}</table>'
@@ -94,7 +94,8 @@ def _range(similarity: np.ndarray) -> tuple[float, float]:
   return low, max(high, low + 1e-6)
 
 
-def _shown(value: Any) -> str:
-  if isinstance(value, float):
-    return f"{value:,.2f}" if abs(value) >= 0.01 or value == 0 else f"{value:.2e}"
-  return html.escape(str(value))
+def shown(value: Any) -> str:
+  """A value to read: whole numbers whole, others with two digits."""
+  if isinstance(value, float) and not value.is_integer():
+    return f"{value:,.2f}" if abs(value) >= 0.01 else f"{value:.2e}"
+  return f"{value:,.0f}" if isinstance(value, (int, float)) else html.escape(str(value))
