@@ -54,7 +54,7 @@ def _seconds_to_first_step(extra: Sequence[str]) -> float:
   """From starting the process to the first line of its metrics.jsonl; then it is stopped."""
   with tempfile.TemporaryDirectory() as workdir:
     command = [sys.executable, "-m", "mla_jax.main", f"--config={_CONFIG.value}"]
-    command += [f"--workdir={workdir}", "--config.train.steps=1", "--config.train.log_every=1"]
+    command += [f"--workdir={workdir}", "--config.train.log_every=1"]
     log = pathlib.Path(workdir, "stderr.txt")
     metrics = pathlib.Path(workdir, "metrics.jsonl")
     start = time.time()
