@@ -10,7 +10,7 @@ from mla_jax.models import layers
 from tests.models import tiny
 
 
-def _attention_reference(query, key, value, mask):  # type: ignore[no-untyped-def]
+def _attention_reference(query, key, value, mask):
   batch, places, heads, width = query.shape
   result = np.zeros(query.shape)
   for b in range(batch):
@@ -31,7 +31,8 @@ def test_attention_equals_loops(places: int) -> None:
   query = rng.normal(size=(3, places, 2, 4))
   key, value = rng.normal(size=(2, 3, 5, 2, 4))
   mask = np.array([[True] * 5, [True, False, True, False, False], [False] * 5])
-  actual = layers.dot_product_attention(*(jnp.float32(x) for x in (query, key, value)), mask)
+  query32, key32, value32 = (jnp.float32(x) for x in (query, key, value))
+  actual = layers.dot_product_attention(query32, key32, value32, jnp.asarray(mask))
   expected = _attention_reference(query, key, value, mask)
   np.testing.assert_allclose(actual, expected, atol=1e-6)
   assert not np.any(actual[2])

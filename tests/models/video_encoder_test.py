@@ -35,8 +35,8 @@ def test_time_waves_tell_all_times_of_a_clip_apart() -> None:
 
 @given(rows=st.integers(1, 3), columns=st.integers(1, 3), size=st.sampled_from([1, 2, 4]))
 def test_patches_are_the_squares_of_the_frame(rows: int, columns: int, size: int) -> None:
-  video = np.arange(2 * 2 * rows * columns * size * size * 3, dtype=np.int64)
-  video = (video % 251).astype(np.uint8).reshape(2, 2, rows * size, columns * size, 3)
+  numbers = np.arange(2 * 2 * rows * columns * size * size * 3) % 251
+  video = numbers.astype(np.uint8).reshape(2, 2, rows * size, columns * size, 3)
   patches, grid = video_encoder.cut_patches(video, size)
   assert grid == (rows, columns)
   for b, t, r, c in np.ndindex(2, 2, rows, columns):
