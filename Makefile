@@ -1,7 +1,6 @@
 # Every target makes the environment first where it is missing: `make demo` or `make test` can be
 # the first command after a clone. PYTHON=python3.12 chooses another interpreter, VENV=DIR another
 # place, ARGS="..." adds arguments to the target's command.
-SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
