@@ -1,0 +1,39 @@
+"""The embedded demo: questions about the order of events, aligned with timed sentences.
+
+`...:no_video` is the text-only twin, `...:debug` is tiny. `make demo` renders, prepares and runs it.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+from mla_jax.config_lib import parse_arg
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+  args = parse_arg(arg, no_video=False, debug=False)
+  config = common.base("demo", "open_ended_qa")
+  common.pixels(config, image_size=64)
+  data = config.data
+  data.family = "demo"
+  data.eval_texts = "qa"
+  data.tokenizer = "qa/tokenizer.model"
+  data.sources.questions = common.source("qa", "train", 24)
+  data.sources.stories = common.source("timed_captions", "train", 24)
+  data.captions = 2
+  data.crop_scale = 1.0
+  data.dev_fraction = 0.05
+  model = config.model
+  model.width = model.embed_dim = 128
+  model.dropout = 0.0
+  model.video.frame_layers, model.video.temporal_layers = 2, 2
+  model.text.vocab_size, model.text.layers = 256, 1
+  model.num_answers = 20
+  config.loss.segment_pairing = "timed"
+  config.loss.overlap_upper = 0.35
+  config.train.steps = 600
+  config.train.eval_every = config.train.checkpoint_every = 200
+  if args.no_video:
+    config.name += "_no_video"
+    common.without_video(config)
+    del data.sources.stories  # Nothing to align them with.
+  return common.debug(config) if args.debug else config
