@@ -10,16 +10,16 @@ from mla_jax.data.demo.scene import ACTIONS, COLOURS, EVENT_SECONDS, SHAPES, Eve
 
 # The ways to say what a shape does; {} is the target of a meeting. The first is also the answer.
 _VERBS = {
-    "left": ("moves left", "goes left", "slides left"),
-    "right": ("moves right", "goes right", "slides right"),
-    "up": ("moves up", "goes up", "slides up"),
-    "down": ("moves down", "goes down", "slides down"),
+    "left": ("moves left", "goes left"),
+    "right": ("moves right", "goes right"),
+    "up": ("moves up", "goes up"),
+    "down": ("moves down", "goes down"),
     "grow": ("grows", "expands"),
     "shrink": ("shrinks", "contracts"),
     "blink": ("blinks", "flashes"),
     "appear": ("appears", "emerges"),
     "disappear": ("disappears", "vanishes"),
-    "meet": ("meets {}", "hits {}", "touches {}"),
+    "meet": ("meets {}", "touches {}"),
 }
 _FIRST = ("", "first ")
 _NEXT = ("", "then ", "next ")
@@ -71,7 +71,7 @@ def ask(scene: Scene, rng: np.random.Generator, most: int) -> tuple[Question, ..
   """Up to `most` different questions: half about actions, the others about colours and shapes.
 
   Each has one right answer. Most speak of an order (first, last, before, after); "which shape
-  grows?" is asked too, which needs all of the clip but no order.
+  grows?" and "what does the red circle do?", where it does one thing, are the easy ones.
   """
   actions = list(_ask_actions(scene, rng))
   colours = list(_ask_who(scene, rng, "colour"))
@@ -94,6 +94,8 @@ def _ask_actions(scene: Scene, rng: np.random.Generator) -> Iterator[Question]:
     if len(own) > 1:
       yield Question("action", f"what does {name} do first?", _answer(own[0]))
       yield Question("action", f"what does {name} do last?", _answer(own[-1]))
+    elif own:
+      yield Question("action", f"what does {name} do?", _answer(own[0]))
     for one, other in itertools.pairwise(own):
       after, before = _does(scene, rng, one), _does(scene, rng, other)
       yield Question("action", f"what does {name} do after it {after}?", _answer(other))

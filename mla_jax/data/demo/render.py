@@ -78,7 +78,7 @@ def _encoder() -> tuple[str, dict[str, str]]:
 def _track(states: list[State], event: np.ndarray, phase: np.ndarray) -> np.ndarray:
   """x, y, radius and opacity in every frame, `[frames, 4]`: smooth from state to state."""
   table = np.array([(s.x, s.y, s.radius, s.visible) for s in states], np.float32)
-  share = np.clip((phase - 0.05) / 0.8, 0.0, 1.0)
+  share = np.clip((phase - 0.15) / 0.5, 0.0, 1.0)
   share = (share * share * (3.0 - 2.0 * share))[:, None].astype(np.float32)
   return (1.0 - share) * table[event] + share * table[event + 1]
 

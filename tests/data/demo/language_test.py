@@ -12,14 +12,14 @@ from mla_jax.data.demo import scene as scenes
 from mla_jax.data.demo.write import Clip, make_clip
 
 VERBS = {
-    "moves left": "left", "goes left": "left", "slides left": "left",
-    "moves right": "right", "goes right": "right", "slides right": "right",
-    "moves up": "up", "goes up": "up", "slides up": "up",
-    "moves down": "down", "goes down": "down", "slides down": "down",
+    "moves left": "left", "goes left": "left",
+    "moves right": "right", "goes right": "right",
+    "moves up": "up", "goes up": "up",
+    "moves down": "down", "goes down": "down",
     "grows": "grow", "expands": "grow", "shrinks": "shrink", "contracts": "shrink",
     "blinks": "blink", "flashes": "blink", "appears": "appear", "emerges": "appear",
     "disappears": "disappear", "vanishes": "disappear",
-    "meets": "meet", "hits": "meet", "touches": "meet",
+    "meets": "meet", "touches": "meet",
 }  # fmt: skip
 VERB = "(" + "|".join(VERBS) + ")"
 NAME = r"the (\w+(?: \w+)?)"
@@ -65,11 +65,11 @@ def moment(scene: scenes.Scene, actor: int, verb: str, target: str | None) -> in
 
 
 def answer_action(scene: scenes.Scene, question: str) -> str:
-  match = re.fullmatch(rf"what does {NAME} do (first|last)\?", question)
+  match = re.fullmatch(rf"what does {NAME} do( first| last)?\?", question)
   if match:
     own = [e for e in scene.events if e.actor == find(scene, match[1])]
-    assert len(own) > 1
-    return ANSWER[own[0 if match[2] == "first" else -1].action]
+    assert (len(own) > 1) == bool(match[2])
+    return ANSWER[own[-1 if match[2] == " last" else 0].action]
   match = re.fullmatch(
       rf"what does {NAME} do (right )?(after|before) (?:it|{NAME}) {VERB}{TARGET}\?", question
   )
