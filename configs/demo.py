@@ -1,6 +1,6 @@
 """The embedded demo: questions about the order of events, aligned with timed sentences.
 
-`...:no_video` is the text-only twin, `...:debug` is tiny. `make demo` renders, prepares and runs it.
+`...:no_video` is the text-only twin, `...:debug` is tiny. `make demo` renders and runs it.
 """
 
 from ml_collections import ConfigDict

@@ -165,7 +165,9 @@ def _place(rng: np.random.Generator, plan: tuple[Event, ...], things: int) -> tu
   hidden = {event.actor for event in plan if event.action == "appear"}
   cells = rng.choice(_CELLS * _CELLS, things, replace=False)
   return tuple(
-      State(_FIRST + _PITCH * (c % _CELLS), _FIRST + _PITCH * (c // _CELLS), _RADIUS, i not in hidden)
+      State(
+          _FIRST + _PITCH * (c % _CELLS), _FIRST + _PITCH * (c // _CELLS), _RADIUS, i not in hidden
+      )
       for i, c in enumerate(map(int, cells))
   )
 
