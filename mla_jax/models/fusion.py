@@ -61,5 +61,5 @@ class AnswerHead(nn.Module):
   ) -> Float[Array, "B K"]:
     pool = pooling.AttentionPool(self.pool_heads, self.common.dtype, name="pool")
     pooled = layers.Dropout(self.common.dropout)(pool(states, mask[:, None])[:, 0], train=train)
-    logits = nn.Dense(self.num_answers, kernel_init=layers.table_init, name="logits")
+    logits = layers.Dense(self.num_answers, kernel_init=layers.table_init, name="logits")
     return logits(pooled.astype(jnp.float32))

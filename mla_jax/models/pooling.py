@@ -33,7 +33,9 @@ class AttentionPool(nn.Module):
     batch, places, width = states.shape
     zeros = nn.initializers.zeros
     # No bias: a constant added to every score changes nothing.
-    score = nn.Dense(self.heads, use_bias=False, dtype=self.dtype, kernel_init=zeros, name="score")
+    score = layers.Dense(
+        self.heads, use_bias=False, dtype=self.dtype, kernel_init=zeros, name="score"
+    )
     scores = jnp.swapaxes(score(states), 1, 2)[:, None]
     weights = layers.masked_softmax(scores, members[:, :, None]).astype(self.dtype)
     values = states.reshape(batch, places, self.heads, width // self.heads)
@@ -53,9 +55,7 @@ class AlignmentHead(nn.Module):
       self, states: Float[Array, "B S D"], members: Bool[Array, "B G S"]
   ) -> Float[Array, "B G E"]:
     pooled = AttentionPool(self.heads, self.dtype, name="pool")(states, members)
-    project = nn.Dense(
-        self.embed_dim, use_bias=False, kernel_init=layers.kernel_init, name="projection"
-    )
+    project = layers.Dense(self.embed_dim, use_bias=False, name="projection")
     return unit(project(pooled.astype(jnp.float32)), jnp.any(members, axis=-1))
 
 

@@ -46,7 +46,7 @@ class FeatureFrames(nn.Module):
       )
     x = layers.LayerNorm(dtype, name="norm")(video)
     x = layers.Dropout(self.config.feature_dropout, shared=(1,))(x, train=train)
-    return nn.Dense(width, dtype=dtype, kernel_init=layers.kernel_init, name="projection")(x)
+    return layers.Dense(width, dtype=dtype, name="projection")(x)
 
 
 class PixelFrames(nn.Module):
@@ -60,7 +60,7 @@ class PixelFrames(nn.Module):
     width, dtype, heads = self.common.width, self.common.dtype, self.config.heads
     patches, grid = cut_patches(video, self.config.patch_size)
     pixels = patches.astype(dtype) / 127.5 - 1.0
-    x = nn.Dense(width, dtype=dtype, kernel_init=layers.kernel_init, name="patch")(pixels)
+    x = layers.Dense(width, dtype=dtype, name="patch")(pixels)
     x += self._position(grid).astype(dtype)
     x = layers.Dropout(self.common.dropout)(x, train=train)
     everything = jnp.ones(x.shape[:2], bool)
@@ -132,9 +132,9 @@ class Temporal(nn.Module):
     # Padding does not count, wherever it stands.
     x += table(jnp.maximum(jnp.cumsum(mask, axis=1) - 1, 0))
     waves = time_waves(relative_time(time, mask)).astype(dtype)
-    x += nn.Dense(width, use_bias=False, dtype=dtype, kernel_init=layers.table_init, name="time")(
-        waves
-    )
+    x += layers.Dense(
+        width, use_bias=False, dtype=dtype, kernel_init=layers.table_init, name="time"
+    )(waves)
     x = layers.Dropout(self.common.dropout)(x, train=train)
     return layers.transformer(
         self.common, config.temporal_layers, config.heads, x, mask, train=train

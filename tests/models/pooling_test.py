@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from mla_jax.models import pooling
-from tests.models import tiny
 
 
 def _pool_variables(width: int, heads: int, seed: int = 0) -> dict:
@@ -14,9 +13,7 @@ def _pool_variables(width: int, heads: int, seed: int = 0) -> dict:
 
 
 # Compiled once a shape, not once an example.
-_embed = jax.jit(
-    pooling.AlignmentHead(embed_dim=5, heads=2).apply, compiler_options=tiny.FAST_COMPILE
-)
+_embed = jax.jit(pooling.AlignmentHead(embed_dim=5, heads=2).apply)
 _members = jax.jit(pooling.segment_members, static_argnames="segments")
 
 

@@ -17,11 +17,6 @@ FEATURES, VOCABULARY = 10, 30
 VIDEO_KEYS = ("video", "frame_mask", "frame_time", "frame_segment")
 TEXT_KEYS = ("text", "text_mask", "text_segment")
 
-# Code that is compiled to run once.
-FAST_COMPILE = {
-    "xla_backend_optimization_level": 0,
-    "xla_llvm_disable_expensive_passes": True,
-}
 _SIZES = {
     "width": 16,
     "embed_dim": 12,
@@ -87,7 +82,7 @@ def params(model: mla.MLA) -> Any:
   return jax.tree_util.tree_map_with_path(draw, made["params"])
 
 
-@functools.partial(jax.jit, static_argnames="model", compiler_options=FAST_COMPILE)
+@functools.partial(jax.jit, static_argnames="model")
 def init(model: mla.MLA, batch: Batch) -> Any:
   """The parameters of a fresh model."""
   return model.init(jax.random.key(0), batch)["params"]
@@ -108,9 +103,7 @@ def outputs(
   return result
 
 
-@functools.partial(
-    jax.jit, static_argnames=("model", "segments", "train"), compiler_options=FAST_COMPILE
-)
+@functools.partial(jax.jit, static_argnames=("model", "segments", "train"))
 def run(
     model: mla.MLA,
     params: Any,
@@ -134,7 +127,7 @@ def scalar(model: mla.MLA, params: Any, batch: Batch) -> jax.Array:
   return sum((jnp.sin(3.0 * x.astype(jnp.float32)).sum() for x in floats), start=jnp.float32(0.0))
 
 
-@functools.partial(jax.jit, static_argnames="model", compiler_options=FAST_COMPILE)
+@functools.partial(jax.jit, static_argnames="model")
 def value_and_grad(model: mla.MLA, params: Any, batch: Batch) -> tuple[jax.Array, Any]:
   """`scalar` and its gradient with respect to the parameters."""
   return jax.value_and_grad(scalar, argnums=1)(model, params, batch)

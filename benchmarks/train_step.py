@@ -1,0 +1,61 @@
+"""Train step (forward, backward, AdamW) of mla_jax against the same model in PyTorch, on CPU.
+
+  pip install torch==2.13.0  # The CPU build; extra "benchmark".
+  python -m benchmarks.train_step
+
+Both sides start from the same weights and read the same batch; before anything is timed their
+embeddings, loss and gradients are compared. Then rounds of steps alternate between the two in one
+process on the same threads. Printed: median step times and the ratio PyTorch / mla_jax (above 1:
+mla_jax is faster).
+"""
+
+from collections.abc import Callable
+import time
+
+from absl import app, flags
+import numpy as np
+
+from mla_jax import host_memory
+
+_ROUNDS = flags.DEFINE_integer("rounds", 8, "Alternations between the two.")
+_STEPS = flags.DEFINE_integer("steps", 5, "Timed steps a round, after one that is not.")
+_ONLY = flags.DEFINE_enum("only", None, ["features", "pixels"], "Measure this one alone.")
+_COMPILE = flags.DEFINE_boolean("compile", False, "torch.compile the reference.")
+_DROPOUT = flags.DEFINE_float("dropout", 0.1, "Of both models.")
+
+
+def measure(steps: dict[str, Callable[[], float]]) -> dict[str, np.ndarray]:
+  """Seconds of every timed step; the sides take turns."""
+  seconds: dict[str, list[float]] = {name: [] for name in steps}
+  for _ in range(_ROUNDS.value):
+    for name, step in steps.items():
+      step()  # Wakes this side's threads and warms the caches.
+      for _ in range(_STEPS.value):
+        start = time.perf_counter()
+        step()
+        seconds[name].append(time.perf_counter() - start)
+  return {name: np.array(values) for name, values in seconds.items()}
+
+
+def main(argv: list[str]) -> None:
+  del argv
+  host_memory.keep_freed_memory()  # As mla_jax.main does; it serves both sides.
+  # Imported late: it brings jax.
+  from benchmarks import step_pair
+
+  for kind in ("features", "pixels"):
+    if _ONLY.value not in (None, kind):
+      continue
+    pair = step_pair.make(kind, dropout=_DROPOUT.value, compiled=_COMPILE.value)
+    print(f"{kind}: {pair.shapes}, dropout {_DROPOUT.value}")
+    print(f"  same function: {pair.agreement}")
+    seconds = measure(pair.steps)
+    medians = {name: float(np.median(values)) for name, values in seconds.items()}
+    for name, median in medians.items():
+      low, high = 1e3 * np.percentile(seconds[name], [10, 90])
+      print(f"  {name}: {1e3 * median:.1f} ms a step (10-90 %: {low:.1f}-{high:.1f})")
+    print(f"  ratio pytorch / mla_jax: {medians['pytorch'] / medians['mla_jax']:.2f}", flush=True)
+
+
+if __name__ == "__main__":
+  app.run(main)
