@@ -9,17 +9,18 @@ from mla_jax.data.demo.scene import EVENT_SECONDS, SIZE, Scene, State
 
 FRAME_RATE = 8
 _RGB = {
-    "red": (232, 40, 40),
-    "green": (30, 190, 70),
-    "blue": (50, 100, 250),
-    "yellow": (250, 220, 40),
-    "purple": (190, 60, 220),
-    "white": (245, 245, 245),
+    "red": (235, 30, 30),
+    "green": (20, 185, 40),
+    "blue": (40, 70, 255),
+    "yellow": (255, 225, 0),
+    "purple": (190, 30, 225),
+    "cyan": (0, 215, 225),
 }
-_GROUNDS = ((24, 24, 28), (44, 44, 48), (14, 30, 44), (40, 26, 20))
+_OUTLINE = 1.6  # Pixels of black: it shows the shape in the same way whatever the colour.
+_GROUNDS = ((222, 222, 222), (205, 205, 205), (215, 222, 230), (230, 222, 212))
 BACKGROUNDS = len(_GROUNDS)
-# Shares of an event in which a blinking shape is dark.
-_DARK = ((0.1, 0.34), (0.46, 0.68))
+# Shares of an event in which a blinking shape is not there.
+_GONE = ((0.1, 0.34), (0.46, 0.68))
 
 
 def draw(scene: Scene, background: int = 0) -> np.ndarray:
@@ -27,7 +28,7 @@ def draw(scene: Scene, background: int = 0) -> np.ndarray:
 
   Args:
     scene: what happens.
-    background: in [0, BACKGROUNDS), chooses a dark colour.
+    background: in [0, BACKGROUNDS), chooses a light colour.
   """
   count = round(scene.duration * FRAME_RATE)
   seconds = (np.arange(count) + 0.5) / FRAME_RATE
@@ -39,8 +40,8 @@ def draw(scene: Scene, background: int = 0) -> np.ndarray:
     track = _track([moment[i] for moment in scene.states], event, phase)
     for k, part in enumerate(scene.events):
       if part.actor == i and part.action == "blink":
-        dark = np.logical_or.reduce([(phase >= a) & (phase < b) for a, b in _DARK])
-        track[event == k, 3] *= ~dark[event == k]
+        gone = np.logical_or.reduce([(phase >= a) & (phase < b) for a, b in _GONE])
+        track[event == k, 3] *= ~gone[event == k]
     _paint(picture, thing.shape, _RGB[thing.colour], track)
   return np.clip(np.round(picture), 0, 255).astype(np.uint8)
 
@@ -89,9 +90,11 @@ def _paint(picture: np.ndarray, shape: str, colour: tuple[int, ...], track: np.n
   columns, rows = _reach(x0, radius), _reach(y0, radius)  # Outside them it never is.
   pixels = np.arange(SIZE, dtype=np.float32) + 0.5
   x, y = pixels[None, None, columns] - x0, pixels[None, rows, None] - y0
-  cover = np.clip(0.5 - _distance(shape, x, y, radius), 0.0, 1.0) * opacity
+  distance = _distance(shape, x, y, radius)
+  cover = np.clip(0.5 - distance, 0.0, 1.0) * opacity
+  inner = np.clip(0.5 - _OUTLINE - distance, 0.0, 1.0)
   part = picture[:, rows, columns]
-  part += cover[..., None] * (np.array(colour, np.float32) - part)
+  part += cover[..., None] * (inner[..., None] * np.array(colour, np.float32) - part)
 
 
 def _reach(place: np.ndarray, radius: np.ndarray) -> slice:
@@ -112,5 +115,5 @@ def _distance(shape: str, x: np.ndarray, y: np.ndarray, radius: np.ndarray) -> n
   if shape == "cross":
     a, b = np.abs(x), np.abs(y)
     long, short = np.maximum(a, b), np.minimum(a, b)
-    return np.maximum(long - radius, short - 0.33 * radius)
+    return np.maximum(long - radius, short - 0.45 * radius)
   raise ValueError(f"no shape {shape!r}")

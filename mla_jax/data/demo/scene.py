@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-COLOURS = ("red", "green", "blue", "yellow", "purple", "white")
+COLOURS = ("red", "green", "blue", "yellow", "purple", "cyan")
 SHAPES = ("circle", "square", "triangle", "cross")
 MOVES = {"left": (-1.0, 0.0), "right": (1.0, 0.0), "up": (0.0, -1.0), "down": (0.0, 1.0)}
 ACTIONS = (*MOVES, "grow", "shrink", "blink", "appear", "disappear", "meet")
@@ -164,11 +164,9 @@ def _belongs(split: str, things: tuple[Thing, ...], plan: tuple[Event, ...]) -> 
 def _place(rng: np.random.Generator, plan: tuple[Event, ...], things: int) -> tuple[State, ...]:
   hidden = {event.actor for event in plan if event.action == "appear"}
   cells = rng.choice(_CELLS * _CELLS, things, replace=False)
+  places = [(_FIRST + _PITCH * (c % _CELLS), _FIRST + _PITCH * (c // _CELLS)) for c in cells]
   return tuple(
-      State(
-          _FIRST + _PITCH * (c % _CELLS), _FIRST + _PITCH * (c // _CELLS), _RADIUS, i not in hidden
-      )
-      for i, c in enumerate(map(int, cells))
+      State(float(x), float(y), _RADIUS, i not in hidden) for i, (x, y) in enumerate(places)
   )
 
 

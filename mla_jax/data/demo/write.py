@@ -19,7 +19,7 @@ from mla_jax.errors import UserError
 VIDEOS = "videos"
 CAPTIONS, QUESTIONS, SEGMENTS = "captions.json", "questions.json", "segments.json"
 _SETTINGS = "settings.json"
-_FORMAT = 1  # Another number: the same seed means other clips.
+_FORMAT = 2  # Another number: the same seed means other clips.
 _CAPTIONS_EACH = {"train": 2, "test": 1}
 _QUESTIONS_EACH = 4
 _AHEAD = 64  # Clips handed to the pool before the first is done: bounds memory.
