@@ -130,7 +130,7 @@ class _Stack(nn.Module):
   def __call__(
       self, x: jax.Array, mask: jax.Array, memory: jax.Array, memory_mask: jax.Array
   ) -> jax.Array:
-    return layers.transformer(self.common, 3, 2, x, mask, memory, memory_mask, train=self.train)
+    return layers.transformer(self.common, 2, 2, x, mask, memory, memory_mask, train=self.train)
 
 
 def _value_and_grad(
