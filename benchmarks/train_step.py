@@ -15,8 +15,6 @@ import time
 from absl import app, flags
 import numpy as np
 
-from mla_jax import host_memory
-
 _ROUNDS = flags.DEFINE_integer("rounds", 8, "Alternations between the two.")
 _STEPS = flags.DEFINE_integer("steps", 5, "Timed steps a round, after one that is not.")
 _ONLY = flags.DEFINE_enum("only", None, ["features", "pixels"], "Measure this one alone.")
@@ -39,7 +37,6 @@ def measure(steps: dict[str, Callable[[], float]]) -> dict[str, np.ndarray]:
 
 def main(argv: list[str]) -> None:
   del argv
-  host_memory.keep_freed_memory()  # As mla_jax.main does; it serves both sides.
   # Imported late: it brings jax.
   from benchmarks import step_pair
 

@@ -31,6 +31,7 @@ def data() -> ConfigDict:
   config.tokenizer = "retrieval/tokenizer.model"  # Inside the family's folder.
   config.captions = 1  # Texts a video brings to a step; it is encoded once for all of them.
   config.num_frames = 8
+  config.frame_jitter = 1.0  # Where in its run a training frame is: 0 = the middle, 1 = anywhere.
   config.video_segments = 4
   config.text_length = 32
   config.text_segments = 4
@@ -71,6 +72,7 @@ def model() -> ConfigDict:
       "feature_dropout": 0.0,
       "patch_size": 16,
       "frame_layers": 4,
+      "motion": False,  # Pixels only: show each patch what changed since the frame before.
       "temporal_layers": 1,
       "heads": 4,
       "max_frames": 64,
@@ -143,6 +145,14 @@ def pixels(config: ConfigDict, *, image_size: int = 112, frames: int = 8) -> Non
   config.data.image_size = image_size
   config.data.num_frames = frames
   config.data.video_segments = frames // 2
+
+
+def regularise(config: ConfigDict) -> None:
+  """For a thousand training videos, which a run sees many times: noise, an average, early stops."""
+  config.model.text.token_dropout = 0.2
+  config.model.video.feature_dropout = 0.3
+  config.optimizer.ema_decay = 0.99
+  config.train.eval_every = config.train.checkpoint_every = 100
 
 
 def vit_base(config: ConfigDict, *, frames: int = 8) -> None:

@@ -17,23 +17,30 @@ def get_config(arg: str | None = None) -> ConfigDict:
   data.family = "demo"
   data.eval_texts = "qa"
   data.tokenizer = "qa/tokenizer.model"
-  data.sources.questions = common.source("qa", "train", 24)
-  data.sources.stories = common.source("timed_captions", "train", 24)
+  data.sources.questions = common.source("qa", "train", 20)
+  # Sentence by sentence: by what else a paragraph tells it could be found without its action.
+  data.sources.sentences = common.source("timed_captions", "train", 24, sentences=1)
+  data.sources.captions = common.source("retrieval", "train", 8)
   data.captions = 2
+  data.text_length = 28
   data.crop_scale = 1.0
+  data.frame_jitter = 0.5
   data.dev_fraction = 0.05
   model = config.model
   model.width = model.embed_dim = 128
   model.dropout = 0.0
+  model.video.motion = True
   model.video.frame_layers, model.video.temporal_layers = 2, 2
   model.text.vocab_size, model.text.layers = 256, 1
-  model.num_answers = 20
-  config.loss.segment_pairing = "timed"
-  config.loss.overlap_upper = 0.35
-  config.train.steps = 600
-  config.train.eval_every = config.train.checkpoint_every = 200
+  model.num_answers = 17
+  loss = config.loss
+  loss.task_weight, loss.segment_weight = 2.0, 2.0
+  loss.segment_pairing = "timed"
+  loss.overlap_upper = 0.45
+  config.train.steps = 840
+  config.train.eval_every = config.train.checkpoint_every = 280
   if args.no_video:
     config.name += "_no_video"
     common.without_video(config)
-    del data.sources.stories  # Nothing to align them with.
+    del data.sources.sentences, data.sources.captions  # Nothing to align them with.
   return common.debug(config) if args.debug else config

@@ -22,6 +22,13 @@ def get_config(arg: str | None = None) -> ConfigDict:
   data.num_frames = 12
   data.video_segments = 6
   data.text_length = 20
+  common.regularise(config)
+  config.model.dropout = 0.3
+  config.optimizer.weight_decay = 0.1
+  loss = config.loss
+  loss.task_weight, loss.global_weight, loss.segment_weight = 3.0, 0.5, 0.25
+  loss.label_smoothing = 0.1
+  config.train.steps = 600
   if args.pixels:
     config.name += "_pixels"
     common.pixels(config)

@@ -16,12 +16,16 @@ def get_config(arg: str | None = None) -> ConfigDict:
   data = config.data
   data.family = "msrvtt"
   data.eval_split = "validate"
-  data.sources.captions = common.source("retrieval", "train", 96)
-  data.sources.timed = common.source("timed_captions", "train", 32, sentences=1)
+  data.sources.captions = common.source("retrieval", "train", 192)
+  data.sources.timed = common.source("timed_captions", "train", 64, sentences=1)
   data.num_frames = 12
   data.video_segments = 6
   data.text_length = 24
   config.model.num_answers = 0
+  config.model.text.layers = 1
+  common.regularise(config)
+  config.model.dropout = 0.2
+  config.train.steps = 400
   config.loss.segment_pairing = "timed+latent"
   if args.pixels:
     config.name += "_pixels"

@@ -1,11 +1,20 @@
 """The one error a user is meant to see, and how a command shows it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+import difflib
 import sys
 
 
 class UserError(Exception):
   """Bad input: the message says what is wrong, where, and what to do, in one line."""
+
+
+def check_choice(key: str, value: str, choices: Collection[str]) -> None:
+  """Raises a `UserError` that names the nearest choice unless `value` is one of them."""
+  if value not in choices:
+    near = difflib.get_close_matches(str(value), choices, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise UserError(f"{key}={value!r}: unknown: {hint}choose one of {', '.join(choices)}")
 
 
 def exit_on_user_error(main: Callable[[list[str]], None]) -> Callable[[list[str]], None]:

@@ -10,7 +10,7 @@ import sys
 
 from absl import app, flags
 
-from mla_jax import config_lib, host_memory, log
+from mla_jax import config_lib, log
 from mla_jax.errors import UserError, exit_on_user_error
 
 _CONFIG = config_lib.define_config_flags()
@@ -28,7 +28,6 @@ def main(argv: list[str]) -> None:
     raise UserError("--workdir: not given; name the folder of the run")
   workdir = pathlib.Path(_WORKDIR.value)
   log.configure()
-  host_memory.keep_freed_memory()
   # Imported late: they bring jax and tensorflow, which --help does not need.
   from mla_jax import devices, eval_lib, train_lib
   from mla_jax import run as run_lib

@@ -1,8 +1,7 @@
 """Optimizers and learning-rate schedules by name, with per-parameter settings by path."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 import dataclasses
-import difflib
 import math
 from typing import Any
 
@@ -12,7 +11,7 @@ from ml_collections import ConfigDict
 import optax
 
 from mla_jax import sharding
-from mla_jax.errors import UserError
+from mla_jax.errors import UserError, check_choice
 
 Schedule = Callable[[Any], jax.Array]
 Chain = tuple[optax.GradientTransformation, ...]
@@ -40,8 +39,8 @@ class Settings:
   def from_config(cls, config: ConfigDict) -> "Settings":
     """Raises UserError on a value out of range or an unknown name."""
     settings = cls(**{field.name: config[field.name] for field in dataclasses.fields(cls)})
-    _check_choice("optimizer.name", settings.name, tuple(OPTIMIZERS))
-    _check_choice("optimizer.schedule", settings.schedule, tuple(SCHEDULES))
+    check_choice("optimizer.name", settings.name, OPTIMIZERS)
+    check_choice("optimizer.schedule", settings.schedule, SCHEDULES)
     for key in ("learning_rate", "warmup_steps", "weight_decay", "clip_norm"):
       if not 0 <= getattr(settings, key) < math.inf:
         raise UserError(f"optimizer.{key}={getattr(settings, key)}: must be 0 or more")
@@ -61,12 +60,6 @@ class Settings:
           "set it to 0, or optimizer.name=adamw"
       )
     return settings
-
-
-def _check_choice(key: str, value: str, choices: Sequence[str]) -> None:
-  if value not in choices:
-    near = difflib.get_close_matches(str(value), choices, n=1, cutoff=0)[0]
-    raise UserError(f"{key}={value!r}: unknown; nearest: {near!r}; known: {', '.join(choices)}")
 
 
 def _cosine(progress: jax.Array) -> jax.Array:

@@ -168,6 +168,7 @@ def _shapes(data: ConfigDict) -> Shapes:
       captions=data.captions,
       image_size=data.image_size,
       crop_scale=data.crop_scale,
+      frame_jitter=data.frame_jitter,
   )
 
 

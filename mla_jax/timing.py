@@ -39,13 +39,19 @@ class StepClock:
     self._waited = self._paused = 0.0
 
   @contextlib.contextmanager
-  def waiting(self) -> Iterator[None]:
-    """Around the fetch of the next batch."""
+  def waiting(self, last: jax.Array) -> Iterator[None]:
+    """Around the fetch of the next batch; `last` is something the step before it makes.
+
+    Steps are dispatched ahead of the device. A fetch counts as a wait if the device has nothing
+    left to do at its end; it may have gone idle in the course of the fetch, so this is at most too
+    much.
+    """
     begin = self._now()
     try:
       yield
     finally:
-      self._waited += self._now() - begin
+      if last.is_ready():
+        self._waited += self._now() - begin
 
   @contextlib.contextmanager
   def paused(self) -> Iterator[None]:

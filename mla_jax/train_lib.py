@@ -78,7 +78,7 @@ def _loop(
           saved.save(step, state, found, training.meta)
     if last or stop.requested:
       return last
-    with clock.waiting():
+    with clock.waiting(state.step):
       batch = next(batches)
     state, metrics = training.step(state, batch)
     sums.add(metrics, step)

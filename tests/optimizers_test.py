@@ -213,8 +213,8 @@ def test_the_first_multiplier_wins() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": "adanw"}, "optimizer.name='adanw': unknown; nearest: 'adamw'"),
-        ({"schedule": "cosin"}, "optimizer.schedule='cosin': unknown; nearest: 'cosine'"),
+        ({"name": "adanw"}, "optimizer.name='adanw': unknown: did you mean 'adamw'"),
+        ({"schedule": "cosin"}, "optimizer.schedule='cosin': unknown: did you mean 'cosine'"),
         ({"learning_rate": -1.0}, "optimizer.learning_rate=-1.0: must be"),
         ({"learning_rate": float("nan")}, "optimizer.learning_rate=nan"),
         ({"clip_norm": float("inf")}, "optimizer.clip_norm=inf"),

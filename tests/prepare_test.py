@@ -116,7 +116,7 @@ def test_the_commands(root: pathlib.Path) -> None:
   ("arguments", "message"),
   [
     ([], "usage: python -m mla_jax.prepare DATASET"),
-    (["msrvtt_retrievel", "--annotations=.", "--out=out"], "did you mean msrvtt_retrieval?"),
+    (["msrvtt_retrievel", "--annotations=.", "--out=out"], "did you mean 'msrvtt_retrieval'?"),
     (["msrvtt_qa", "--annotations=nowhere", "--out=out"], "nowhere: no such folder"),
   ],
 )

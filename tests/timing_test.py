@@ -14,8 +14,18 @@ class _Now:
     return self.time
 
 
-def _step(clock: StepClock, now: _Now, wait: float, work: float) -> None:
-  with clock.waiting():
+class _Result:
+  """What the device makes: there or not."""
+
+  def __init__(self, ready: bool) -> None:
+    self.ready = ready
+
+  def is_ready(self) -> bool:
+    return self.ready
+
+
+def _step(clock: StepClock, now: _Now, wait: float, work: float, idle: bool = True) -> None:
+  with clock.waiting(_Result(idle)):
     now.time += wait
   now.time += work
 
@@ -31,6 +41,15 @@ def test_lap_measures_time_wait_and_rate() -> None:
       "step_time": 2.0, "examples_per_second": 16.0, "input_wait_share": 0.25,
       "eta_seconds": 96 * 2.0,
   })
+
+
+def test_a_fetch_while_the_device_is_busy_is_no_wait() -> None:
+  now = _Now()
+  clock = StepClock(examples=1, total_steps=10, now=now)
+  clock.start(0)
+  _step(clock, now, wait=3.0, work=1.0, idle=False)
+  _step(clock, now, wait=1.0, work=5.0)
+  assert clock.lap(2)["input_wait_share"] == pytest.approx(0.1)
 
 
 def test_pauses_count_only_in_the_time_left() -> None:

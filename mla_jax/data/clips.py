@@ -12,8 +12,9 @@ from mla_jax.data.records import MediaStore
 
 def draws(shapes: Shapes, rng: np.random.Generator) -> Fields:
   """The random choices of a training clip: where each frame is taken, and one crop for all."""
+  jitter = rng.random(shapes.frames, np.float32)
   return {
-      "jitter": rng.random(shapes.frames, np.float32),
+      "jitter": 0.5 + shapes.frame_jitter * (jitter - np.float32(0.5)),
       "crop": rng.random(3, np.float32),
   }
 
@@ -94,20 +95,23 @@ def _pixels(
   """
   size = shapes.image_size
   side = shapes.crop_scale + (1.0 - shapes.crop_scale) * crop[0] if train else tf.constant(1.0)
-
-  def one(frame_and_mask: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-    frame, real = frame_and_mask
-    if not real:
-      return tf.zeros((size, size, 3), tf.uint8)
-    image = tf.io.decode_jpeg(frame, channels=3)
-    shape = tf.cast(tf.shape(image)[:2], tf.float32)
-    edge = tf.maximum(tf.floor(tf.reduce_min(shape) * side), 1.0)
-    corner = tf.cast(tf.floor((shape - edge) * crop[1:]), tf.int32)
-    edge = tf.cast(edge, tf.int32)
-    image = tf.image.crop_to_bounding_box(image, corner[0], corner[1], edge, edge)
-    image = tf.image.resize(image, (size, size), antialias=True)
-    return tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8)
-
-  return tf.ensure_shape(
-      tf.map_fn(one, (frames, mask), fn_output_signature=tf.uint8), (shapes.frames, size, size, 3)
+  shape = tf.cast(tf.image.extract_jpeg_shape(frames[0])[:2], tf.float32)  # As all of a video.
+  edge = tf.maximum(tf.floor(tf.reduce_min(shape) * side), 1.0)
+  corner = tf.cast(tf.floor((shape - edge) * crop[1:]), tf.int32)
+  edge = tf.cast(edge, tf.int32)
+  window = tf.stack([corner[0], corner[1], edge, edge])
+  clip = tf.map_fn(
+      lambda frame: tf.io.decode_and_crop_jpeg(frame, window, channels=3),
+      frames,
+      fn_output_signature=tf.uint8,
   )
+  clip = tf.cond(edge == size, lambda: clip, lambda: _resize(clip, size))
+  return tf.ensure_shape(
+      tf.where(mask[:, None, None, None], clip, tf.zeros((), tf.uint8)),
+      (shapes.frames, size, size, 3),
+  )
+
+
+def _resize(clip: tf.Tensor, size: int) -> tf.Tensor:
+  clip = tf.image.resize(clip, (size, size), antialias=True)
+  return tf.cast(tf.clip_by_value(tf.round(clip), 0, 255), tf.uint8)

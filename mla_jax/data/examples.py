@@ -24,6 +24,7 @@ class Shapes:
   captions: int  # C
   image_size: int  # H = W, pixels only.
   crop_scale: float
+  frame_jitter: float  # 0 = the middle of a frame's run, 1 = anywhere in it.
 
 
 def text_fields(

@@ -60,10 +60,14 @@ class Source:
     return len(self.starts) - 1
 
   def draw(self, unit: int, most: int, rng: np.random.Generator) -> np.ndarray:
-    """Up to `most` different texts of a unit, as positions in `texts.items`."""
+    """Up to `most` different texts of a unit, as positions in `texts.items`.
+
+    Where sentences are drawn there are always `most`: of one paragraph several runs are taken.
+    """
     members = self.members[self.starts[unit] : self.starts[unit + 1]]
     if len(members) <= most:
-      return rng.permutation(members)
+      drawn = rng.permutation(members)
+      return np.resize(drawn, most) if self.sentences else drawn
     return rng.choice(members, most, replace=False)
 
 

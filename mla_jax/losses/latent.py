@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from mla_jax.errors import check_choice
 from mla_jax.losses import pairs
 
 VARIANTS = ("max", "softmax", "sinkhorn", "mil_nce")
@@ -41,7 +42,7 @@ def pair_logits(
 
   The block holds N x M x P x Q floats: callers bound memory by choosing P and Q.
   """
-  pairs.check_choice(variant, VARIANTS, "latent segment variant (segment_variant)")
+  check_choice("loss.segment_variant", variant, VARIANTS)
   cosines = jnp.einsum("pne,qme->nmpq", video, text, precision=jax.lax.Precision.HIGHEST)
   video_real = video_mask.T[:, None, :, None]
   text_real = text_mask.T[None, :, None, :]

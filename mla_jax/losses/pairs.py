@@ -4,14 +4,12 @@ Everything here is written for a block of rows against a block of columns, whose
 global batch are arguments: the dense losses use one block, the whole batch.
 """
 
-import difflib
-
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
-from mla_jax.errors import UserError
+from mla_jax.errors import check_choice
 from mla_jax.losses.types import LossOutput, Metrics
 
 DUPLICATES = ("positive", "mask")
@@ -21,18 +19,10 @@ MAX_LOG_SCALE = 4.605170185988092  # ln 100, CLIP's bound: above it training div
 MASKED = -1e9
 
 
-def check_choice(value: str, choices: tuple[str, ...], key: str) -> None:
-  """Raises a `UserError` unless `value` is one of the `choices` of the config key `key`."""
-  if value not in choices:
-    near = difflib.get_close_matches(value, choices, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise UserError(f"{value!r} is no {key}: {hint}choose one of {', '.join(choices)}")
-
-
 def check_implementation(impl: str, mesh: Mesh | None) -> None:
   """Raises a `UserError` unless `impl` exists. The dense form needs no mesh: XLA places it."""
   del mesh
-  check_choice(impl, IMPLEMENTATIONS, "loss implementation (impl)")
+  check_choice("impl", impl, IMPLEMENTATIONS)
 
 
 def real_values(
@@ -80,7 +70,7 @@ def pair_masks(
   Returns:
     `(positive, keep)`; positives are kept, kept pairs that are not positive are negatives.
   """
-  check_choice(duplicates, DUPLICATES, "way to treat duplicates")
+  check_choice("loss.duplicates", duplicates, DUPLICATES)
   real = video_real[:, None] & text_real[None, :]
   own = video_row[:, None] == text_row[None, :]
   same = own | (video_key[:, None] == text_key[None, :])

@@ -30,6 +30,8 @@ class Common:
 
 kernel_init: Initializer = nn.initializers.lecun_normal()
 table_init: Initializer = nn.initializers.truncated_normal(0.02)
+# Of what is added to content of size one: as small as a table, it would be unseen for long.
+place_init: Initializer = nn.initializers.truncated_normal(0.5)
 
 
 def residual_init(num_branches: int) -> Initializer:

@@ -1,6 +1,6 @@
 """The model: two encoders, a shared space at two levels, fusion and the answer head."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 import math
 
 from flax import linen as nn
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Shaped
 from ml_collections import ConfigDict
 
-from mla_jax.errors import UserError
+from mla_jax.errors import UserError, check_choice
 from mla_jax.models import fusion, layers, pooling, text_encoder, video_encoder
 
 MAX_LOG_SCALE = math.log(100.0)
@@ -228,8 +228,8 @@ def build_model(
   Raises:
     UserError: a value the model cannot be built from.
   """
-  _check_choice("model.dtype", config.dtype, _DTYPES)
-  _check_choice("model.video.kind", config.video.kind, ("features", "pixels"))
+  check_choice("model.dtype", config.dtype, _DTYPES)
+  check_choice("model.video.kind", config.video.kind, ("features", "pixels"))
   for part in ("video", "text", "fusion"):
     heads = config[part].heads
     if heads < 1 or config.width % heads:
@@ -253,8 +253,3 @@ def build_model(
       init_temperature=init_temperature,
       init_bias=init_bias,
   )
-
-
-def _check_choice(key: str, value: str, choices: Collection[str]) -> None:
-  if value not in choices:
-    raise UserError(f"{key}: {value!r} is unknown: take one of {', '.join(choices)}")

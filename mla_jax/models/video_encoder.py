@@ -13,13 +13,14 @@ from mla_jax.models import layers, pooling
 
 @dataclasses.dataclass(frozen=True)
 class VideoConfig:
-  """Sizes of the video encoder; `patch_size` and `frame_layers` matter for pixels only."""
+  """Sizes of the video encoder; `patch_size`, `frame_layers`, `motion` matter for pixels only."""
 
   kind: str  # "features" or "pixels".
   feature_width: int
   feature_dropout: float
   patch_size: int
   frame_layers: int
+  motion: bool
   temporal_layers: int
   heads: int
   max_frames: int
@@ -36,7 +37,9 @@ class FeatureFrames(nn.Module):
   config: VideoConfig
 
   @nn.compact
-  def __call__(self, video: Float[Array, "B T F"], *, train: bool) -> Float[Array, "B T D"]:
+  def __call__(
+      self, video: Float[Array, "B T F"], mask: Bool[Array, "B T"], *, train: bool
+  ) -> Float[Array, "B T D"]:
     width, dtype = self.common.width, self.common.dtype
     if video.ndim != 3 or video.shape[-1] != self.config.feature_width:
       raise UserError(
@@ -50,17 +53,26 @@ class FeatureFrames(nn.Module):
 
 
 class PixelFrames(nn.Module):
-  """A vision transformer on each frame by itself, its patches pooled by attention."""
+  """A vision transformer on each frame by itself, its patches pooled by attention.
+
+  With `motion` a patch is embedded together with what changed in it since the frame before.
+  """
 
   common: layers.Common
   config: VideoConfig
 
   @nn.compact
-  def __call__(self, video: UInt8[Array, "B T H W 3"], *, train: bool) -> Float[Array, "B T D"]:
+  def __call__(
+      self, video: UInt8[Array, "B T H W 3"], mask: Bool[Array, "B T"], *, train: bool
+  ) -> Float[Array, "B T D"]:
     width, dtype, heads = self.common.width, self.common.dtype, self.config.heads
     patches, grid = cut_patches(video, self.config.patch_size)
     pixels = patches.astype(dtype) / 127.5 - 1.0
     x = layers.Dense(width, dtype=dtype, name="patch")(pixels)
+    if self.config.motion:
+      change = since_frame_before(pixels.reshape(*mask.shape, *pixels.shape[1:]), mask)
+      change = change.reshape(pixels.shape)
+      x += layers.Dense(width, use_bias=False, dtype=dtype, name="motion")(change)
     x += self._position(grid).astype(dtype)
     x = layers.Dropout(self.common.dropout)(x, train=train)
     everything = jnp.ones(x.shape[:2], bool)
@@ -74,7 +86,7 @@ class PixelFrames(nn.Module):
     born = grid
     if self.has_variable("params", "position"):
       born = self.get_variable("params", "position").shape[:2]
-    table = self.param("position", layers.table_init, (*born, width), jnp.float32)
+    table = self.param("position", layers.place_init, (*born, width), jnp.float32)
     return fit_position(table, grid).reshape(-1, width)
 
 
@@ -105,6 +117,17 @@ def cut_patches(
   return video.reshape(batch * frames, rows * columns, size * size * 3), (rows, columns)
 
 
+def since_frame_before(
+    pixels: Float[Array, "B T P C"], mask: Bool[Array, "B T"]
+) -> Float[Array, "B T P C"]:
+  """What differs from the real frame before; zeros in the first."""
+  place = jnp.arange(mask.shape[1])
+  last = jax.lax.cummax(jnp.where(mask, place, -1), axis=1)
+  before = jnp.pad(last[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
+  before = jnp.where(before >= 0, before, place)
+  return pixels - jnp.take_along_axis(pixels, before[:, :, None, None], axis=1)
+
+
 class Temporal(nn.Module):
   """Transformer over the real frames of a clip, told each frame's index and relative time."""
 
@@ -132,9 +155,7 @@ class Temporal(nn.Module):
     # Padding does not count, wherever it stands.
     x += table(jnp.maximum(jnp.cumsum(mask, axis=1) - 1, 0))
     waves = time_waves(relative_time(time, mask)).astype(dtype)
-    x += layers.Dense(
-        width, use_bias=False, dtype=dtype, kernel_init=layers.table_init, name="time"
-    )(waves)
+    x += layers.Dense(width, use_bias=False, dtype=dtype, name="time")(waves)
     x = layers.Dropout(self.common.dropout)(x, train=train)
     return layers.transformer(
         self.common, config.temporal_layers, config.heads, x, mask, train=train
@@ -176,6 +197,6 @@ class VideoEncoder(nn.Module):
   ) -> Float[Array, "B T D"]:
     # Padding may hold anything, NaN included.
     real = mask.reshape(*mask.shape, *(1,) * (video.ndim - 2))
-    x = self.frames(jnp.where(real, video, jnp.zeros((), video.dtype)), train=train)
+    x = self.frames(jnp.where(real, video, jnp.zeros((), video.dtype)), mask, train=train)
     x = self.temporal(x, mask, time, train=train)
     return jnp.where(mask[..., None], x, jnp.zeros((), x.dtype))

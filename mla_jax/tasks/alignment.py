@@ -6,13 +6,14 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from mla_jax.errors import UserError
+from mla_jax.errors import check_choice
 from mla_jax.losses import contrastive, segment
 from mla_jax.losses.types import LossOutput, Side
 from mla_jax.models.mla import Encoded, Scales
 from mla_jax.tasks.base import Batch, Metrics
 
 _GLOBAL = {"softmax": contrastive.softmax_alignment, "sigmoid": contrastive.sigmoid_alignment}
+_PAIRINGS = ("timed", "latent", "timed+latent")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,13 +38,8 @@ class LossSettings:
   def from_config(cls, config: ConfigDict) -> "LossSettings":
     """Raises UserError on an unknown name."""
     settings = cls(**{field.name: config[field.name] for field in dataclasses.fields(cls)})
-    if settings.global_kind not in _GLOBAL:
-      raise UserError(f"loss.global_kind={settings.global_kind!r}: use one of {sorted(_GLOBAL)}")
-    if set(settings.pairings) - {"timed", "latent"}:
-      raise UserError(
-          f"loss.segment_pairing={settings.segment_pairing!r}: "
-          "use 'timed', 'latent' or 'timed+latent'"
-      )
+    check_choice("loss.global_kind", settings.global_kind, _GLOBAL)
+    check_choice("loss.segment_pairing", settings.segment_pairing, _PAIRINGS)
     return settings
 
   @property

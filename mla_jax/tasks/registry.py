@@ -1,11 +1,10 @@
 """The tasks by the name a config gives."""
 
 from collections.abc import Callable
-import difflib
 
 from ml_collections import ConfigDict
 
-from mla_jax.errors import UserError
+from mla_jax.errors import check_choice
 from mla_jax.tasks.base import Task
 from mla_jax.tasks.open_ended_qa import OpenEndedQA
 from mla_jax.tasks.retrieval import Retrieval
@@ -22,7 +21,5 @@ def make_task(config: ConfigDict) -> Task:
   Raises:
     UserError: there is none of that name, or it cannot be done without video.
   """
-  if config.task not in TASKS:
-    near = difflib.get_close_matches(config.task, TASKS, 1)
-    raise UserError(f"config.task={config.task!r}: use {near[0] if near else sorted(TASKS)}")
+  check_choice("task", config.task, TASKS)
   return TASKS[config.task](config)

@@ -21,6 +21,7 @@ SHAPES = Shapes(
     captions=1,
     image_size=16,
     crop_scale=0.8,
+    frame_jitter=1.0,
 )
 
 
@@ -135,6 +136,39 @@ def test_several_captions_of_a_video_differ_and_are_padded(out):
   for ids, mask in zip(batch["example_id"], batch["mask"], strict=True):
     assert len(set(ids[mask])) == 3
   assert not batch["text_mask"][~batch["mask"]].any()
+
+
+def test_without_jitter_training_takes_the_frames_of_evaluation(out):
+  drawn = sources.open_sources(data_config(out), with_video=True)
+  captions = {source.name: source for source in drawn}["captions"]
+  centred = {}
+  for batch in pipeline.video_batches(reader(out), captions.texts, 8):
+    centred |= dict(zip(batch["video_key"].tolist(), batch["frame_time"], strict=True))
+
+  def moved(jitter: float) -> bool:
+    found = batches(reader(out, frame_jitter=jitter), (captions,), range(3))
+    return any(
+        not np.array_equal(time, centred[key])
+        for batch in found
+        for key, time in zip(batch["video_key"].tolist(), batch["frame_time"], strict=True)
+    )
+
+  assert not moved(0.0)
+  assert moved(1.0)
+
+
+def test_several_runs_of_one_paragraph_fill_a_row(out):
+  drawn = sources.open_sources(data_config(out), with_video=True)
+  timed = {source.name: source for source in drawn}["timed"]
+  different = 0
+  for batch in batches(reader(out, captions=3), (timed,), range(3)):
+    assert batch["mask"].all()
+    assert (batch["example_id"] == batch["example_id"][:, :1]).all()  # Videos have one paragraph.
+    for overlap in batch["overlap"][batch["frame_mask"].all(1)]:  # [C, N, M]
+      halves = overlap[:, :, 0].argmax(1)
+      np.testing.assert_allclose(overlap[np.arange(3), halves, 0], 1.0, atol=1e-6)
+      different += len(set(halves)) > 1
+  assert different > 3
 
 
 def test_qa_batches_align_the_question_with_its_answer_in_training_only(out):

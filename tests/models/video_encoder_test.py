@@ -55,6 +55,27 @@ def test_a_frame_is_encoded_by_itself_before_time() -> None:
   np.testing.assert_array_equal(np.delete(difference, 3), 0.0)
 
 
+def test_motion_is_what_changed_since_the_real_frame_before() -> None:
+  values = np.array([[1.0, 9.0, 4.0, 4.0, 7.0], [9.0, 2.0, 9.0, 9.0, 5.0]], np.float32)
+  mask = np.array([[True, True, True, True, True], [False, True, False, False, True]])
+  change = video_encoder.since_frame_before(values[:, :, None, None], mask)[:, :, 0, 0]
+  np.testing.assert_array_equal(change[0], [0.0, 8.0, -5.0, 0.0, 3.0])
+  np.testing.assert_array_equal(change[1][mask[1]], [0.0, 3.0])
+
+
+def test_with_motion_a_frame_shows_in_the_next_one_too() -> None:
+  model = mla.build_model(
+      tiny.config({**PIXELS, "video.motion": True, "video.temporal_layers": 0})
+  )
+  batch = tiny.batch(2, pixels=True)
+  batch["frame_mask"][:] = [True, True, True, True, False, True]  # Padding is no frame before.
+  changed = {**batch, "video": batch["video"].copy()}
+  changed["video"][:, 3] = 255 - changed["video"][:, 3]
+  difference = np.abs(_encode(model, batch).states - _encode(model, changed).states).max((0, 2))
+  assert min(difference[3], difference[5]) > 1e-3
+  np.testing.assert_array_equal(difference[[0, 1, 2, 4]], 0.0)
+
+
 def test_order_matters() -> None:
   model = mla.build_model(tiny.config())
   batch = tiny.batch(2)
@@ -120,6 +141,7 @@ def test_feature_dropout_drops_a_channel_of_all_frames() -> None:
   params = tiny.params(model)
   frames = model.bind({"params": params}, rngs={"dropout": jax.random.key(0)}).video.frames
   same = np.tile(np.random.default_rng(0).normal(size=(3, 1, 10)).astype(np.float32), (1, 4, 1))
-  trained, evaluated = frames(same, train=True), frames(same, train=False)
+  mask = np.ones(same.shape[:2], bool)
+  trained, evaluated = frames(same, mask, train=True), frames(same, mask, train=False)
   assert np.abs(trained - evaluated).max() > 1e-2
   np.testing.assert_allclose(trained, np.tile(trained[:, :1], (1, 4, 1)), atol=1e-6)

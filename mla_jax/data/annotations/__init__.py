@@ -1,13 +1,12 @@
 """Readers of the datasets' own annotation files, by dataset name."""
 
 from collections.abc import Callable
-import difflib
 import importlib
 import pathlib
 from typing import TypeAlias
 
 from mla_jax.data.annotations.schema import Annotations
-from mla_jax.errors import UserError
+from mla_jax.errors import UserError, check_choice
 
 Reader: TypeAlias = Callable[[pathlib.Path], Annotations]
 
@@ -41,10 +40,7 @@ def read(dataset: str, directory: pathlib.Path) -> Annotations:
   Raises:
     UserError: unknown dataset, no such directory, or a file that is missing, malformed or empty.
   """
-  if dataset not in DATASETS:
-    near = difflib.get_close_matches(dataset, DATASETS, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise UserError(f"dataset {dataset!r}: unknown: {hint}There are {', '.join(DATASETS)}")
+  check_choice("dataset", dataset, DATASETS)
   directory = pathlib.Path(directory)
   if not directory.is_dir():
     raise UserError(f"{directory}: no such folder: give the folder of {dataset}'s annotation files")

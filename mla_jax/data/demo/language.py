@@ -121,24 +121,10 @@ def _ask_who(scene: Scene, rng: np.random.Generator, kind: str) -> Iterator[Ques
     thing = scene.things[event.actor]
     return thing.colour if kind == "colour" else thing.shape
 
-  def name(event: Event) -> str:
-    # Not by what is asked for: "the red shape" would rule out one of the colours.
-    thing = scene.things[event.actor]
-    return f"the {thing.shape}" if kind == "colour" else f"the {thing.colour} shape"
-
   events = scene.events
   if events[0].actor != events[-1].actor:
     yield Question(kind, f"{who} does something first?", answer(events[0]))
     yield Question(kind, f"{who} does something last?", answer(events[-1]))
-  for one, other in itertools.pairwise(events):
-    if one.actor != other.actor:
-      after, before = _does(scene, rng, one), _does(scene, rng, other)
-      yield Question(
-          kind, f"{who} does something right after {name(one)} {after}?", answer(other)
-      )
-      yield Question(
-          kind, f"{who} does something right before {name(other)} {before}?", answer(one)
-      )
   for event in events:
     same = [other for other in events if other.action == event.action]
     verb = _VERBS[event.action][0].format("another shape")

@@ -13,14 +13,11 @@ _RGB = {
     "green": (20, 185, 40),
     "blue": (40, 70, 255),
     "yellow": (255, 225, 0),
-    "purple": (190, 30, 225),
-    "cyan": (0, 215, 225),
 }
 _OUTLINE = 1.6  # Pixels of black: it shows the shape in the same way whatever the colour.
 _GROUNDS = ((222, 222, 222), (205, 205, 205), (215, 222, 230), (230, 222, 212))
 BACKGROUNDS = len(_GROUNDS)
-# Shares of an event in which a blinking shape is not there.
-_GONE = ((0.1, 0.34), (0.46, 0.68))
+_GONE = (0.2, 0.72)  # Shares of an event between which a blinking shape is not there.
 
 
 def draw(scene: Scene, background: int = 0) -> np.ndarray:
@@ -40,7 +37,7 @@ def draw(scene: Scene, background: int = 0) -> np.ndarray:
     track = _track([moment[i] for moment in scene.states], event, phase)
     for k, part in enumerate(scene.events):
       if part.actor == i and part.action == "blink":
-        gone = np.logical_or.reduce([(phase >= a) & (phase < b) for a, b in _GONE])
+        gone = (phase >= _GONE[0]) & (phase < _GONE[1])
         track[event == k, 3] *= ~gone[event == k]
     _paint(picture, thing.shape, _RGB[thing.colour], track)
   return np.clip(np.round(picture), 0, 255).astype(np.uint8)
@@ -105,8 +102,6 @@ def _reach(place: np.ndarray, radius: np.ndarray) -> slice:
 
 def _distance(shape: str, x: np.ndarray, y: np.ndarray, radius: np.ndarray) -> np.ndarray:
   """Signed distance to a shape's edge in pixels, negative inside (beyond corners only about)."""
-  if shape == "circle":
-    return np.hypot(x, y) - radius
   if shape == "square":
     return np.maximum(np.abs(x), np.abs(y)) - 0.88 * radius
   if shape == "triangle":
@@ -115,5 +110,5 @@ def _distance(shape: str, x: np.ndarray, y: np.ndarray, radius: np.ndarray) -> n
   if shape == "cross":
     a, b = np.abs(x), np.abs(y)
     long, short = np.maximum(a, b), np.minimum(a, b)
-    return np.maximum(long - radius, short - 0.45 * radius)
+    return np.maximum(long - radius, short - 0.4 * radius)
   raise ValueError(f"no shape {shape!r}")

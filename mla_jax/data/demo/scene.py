@@ -14,8 +14,8 @@ import math
 
 import numpy as np
 
-COLOURS = ("red", "green", "blue", "yellow", "purple", "cyan")
-SHAPES = ("circle", "square", "triangle", "cross")
+COLOURS = ("red", "green", "blue", "yellow")
+SHAPES = ("square", "triangle", "cross")
 MOVES = {"left": (-1.0, 0.0), "right": (1.0, 0.0), "up": (0.0, -1.0), "down": (0.0, 1.0)}
 ACTIONS = (*MOVES, "grow", "shrink", "blink", "appear", "disappear", "meet")
 SPLITS = ("train", "test")
@@ -26,13 +26,13 @@ SIZE = 64  # Pixels of a frame's side; all lengths below are in pixels.
 EVENT_SECONDS = 2.0
 MIN_EVENTS, MAX_EVENTS = 2, 4
 
-_CELLS = 4  # Things rest on a grid of places: a small model with large patches sees them clearly.
-_PITCH = 14.0
-_FIRST = 11.0  # Of the places along an axis.
-_RADIUS = _PITCH / 2  # Neighbours touch.
-_GROWTH = 1.5
+_CELLS = 4  # Things rest on a grid of places, which are the patches of a ViT with 4 x 4 of them.
+_PITCH = SIZE / _CELLS
+_FIRST = _PITCH / 2  # Of the places along an axis.
+_RADIUS = 7.5  # Neighbours all but touch.
+_GROWTH = 1.4
 _MOVE = 2 * _PITCH
-_GAP = 6.5  # Shapes that have not met stay this far apart: never on neighbouring places.
+_GAP = 8.0  # Shapes that have not met stay this far apart: never on neighbouring places.
 _OVERLAP = 6.0  # So much a shape may grow over one it has met.
 _PLACEMENTS = 40
 

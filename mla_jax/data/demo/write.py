@@ -19,9 +19,9 @@ from mla_jax.errors import UserError
 VIDEOS = "videos"
 CAPTIONS, QUESTIONS, SEGMENTS = "captions.json", "questions.json", "segments.json"
 _SETTINGS = "settings.json"
-_FORMAT = 2  # Another number: the same seed means other clips.
+_FORMAT = 5  # Another number: the same seed means other clips.
 _CAPTIONS_EACH = {"train": 2, "test": 1}
-_QUESTIONS_EACH = 4
+_QUESTIONS_EACH = {"train": 8, "test": 4}
 _AHEAD = 64  # Clips handed to the pool before the first is done: bounds memory.
 
 
@@ -81,7 +81,7 @@ def make_clip(split: str, number: int, scene: scenes.Scene, seed: int) -> Clip:
       descriptions=tuple(
           language.describe(scene, rng) for _ in range(_CAPTIONS_EACH[split])
       ),
-      questions=language.ask(scene, rng, _QUESTIONS_EACH),
+      questions=language.ask(scene, rng, _QUESTIONS_EACH[split]),
   )
 
 

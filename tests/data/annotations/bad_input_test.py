@@ -269,5 +269,5 @@ def test_a_caption_of_ten_thousand_words_is_kept(tmp_path: pathlib.Path) -> None
 
 
 def test_unknown_datasets_name_the_nearest(tmp_path: pathlib.Path) -> None:
-  with pytest.raises(UserError, match=r"'msrvtt_qaa': unknown: did you mean msrvtt_qa\? There are"):
+  with pytest.raises(UserError, match=r"'msrvtt_qaa': unknown: did you mean 'msrvtt_qa'\?"):
     annotations.read("msrvtt_qaa", tmp_path)

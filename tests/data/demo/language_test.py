@@ -110,8 +110,8 @@ def answer_who(scene: scenes.Scene, question: str) -> scenes.Thing:
 
 def test_every_answer_is_the_right_one(clips: list[Clip]) -> None:
   for clip in clips:
-    assert len(clip.questions) == 4
-    assert len({question.text for question in clip.questions}) == 4
+    assert len(clip.questions) == 8
+    assert len({question.text for question in clip.questions}) == 8
     for question in clip.questions:
       assert question.answer in language.ANSWERS
       if question.kind == "action":

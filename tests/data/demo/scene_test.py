@@ -56,7 +56,7 @@ def test_held_out_compositions_are_seen_in_test_clips_alone(
       for triple in itertools.product(scenes.COLOURS, scenes.SHAPES, scenes.ACTIONS)
       if scenes.is_held_out(*triple)
   ]
-  assert len(kept) == 48  # Of 240.
+  assert len(kept) == 24  # Of 120.
   assert set().union(*map(triples, test)) >= set(kept)
 
 
@@ -100,15 +100,16 @@ def test_things_stay_in_the_frame_and_touch_only_after_a_meeting(
       if k and scene.events[k - 1].action == "meet":
         met.add(frozenset((scene.events[k - 1].actor, scene.events[k - 1].target)))
       for state in states:
-        assert {state.x, state.y} <= {11.0, 25.0, 39.0, 53.0}
-        assert min(state.x, state.y) - state.radius >= 0
-        assert max(state.x, state.y) + state.radius <= scenes.SIZE
+        assert {state.x, state.y} <= {8.0, 24.0, 40.0, 56.0}
+        edge = 3.0 * (state.radius > 8.0)  # Grown beside the border it is cut a little.
+        assert min(state.x, state.y) - state.radius >= -edge
+        assert max(state.x, state.y) + state.radius <= scenes.SIZE + edge
       for i, j in itertools.combinations(range(len(states)), 2):
         a, b = states[i], states[j]
         gap = math.hypot(a.x - b.x, a.y - b.y) - a.radius - b.radius
         assert gap >= (-6.0 if frozenset((i, j)) in met else 0.0)
         if k == 0:
-          assert max(abs(a.x - b.x), abs(a.y - b.y)) >= 28  # No neighbours before they meet.
+          assert max(abs(a.x - b.x), abs(a.y - b.y)) >= 32  # No neighbours before they meet.
 
 
 def test_an_event_changes_its_actor_alone_and_as_it_says(train: list[scenes.Scene]) -> None:
@@ -124,12 +125,12 @@ def test_an_event_changes_its_actor_alone_and_as_it_says(train: list[scenes.Scen
           "right": dx > 20 and dy == 0,
           "up": dy < -20 and dx == 0,
           "down": dy > 20 and dx == 0,
-          "grow": new.radius > 1.4 * old.radius,
-          "shrink": old.radius > 1.4 * new.radius,
+          "grow": new.radius > 1.3 * old.radius,
+          "shrink": old.radius > 1.3 * new.radius,
           "blink": old.visible,
           "appear": new.visible and not old.visible,
           "disappear": old.visible and not new.visible,
-          "meet": math.hypot(dx, dy) >= 14,
+          "meet": math.hypot(dx, dy) >= 16,
       }
       assert expected[event.action]
       if event.action not in ("appear", "disappear"):
@@ -137,5 +138,5 @@ def test_an_event_changes_its_actor_alone_and_as_it_says(train: list[scenes.Scen
         assert new.visible
       if event.action == "meet":
         other = after[event.target]
-        assert math.hypot(new.x - other.x, new.y - other.y) == 14.0  # Next to each other.
+        assert math.hypot(new.x - other.x, new.y - other.y) == 16.0  # Next to each other.
         assert other.visible
