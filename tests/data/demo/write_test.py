@@ -77,7 +77,7 @@ def test_the_readers_find_every_text(demo: pathlib.Path) -> None:
   for video in retrieval.videos:
     assert (demo / "videos" / f"{video.media_names[0]}.mp4").exists()
   qa = annotations.read("demo_qa", demo)
-  assert (qa.family, qa.task, len(qa.items)) == ("demo", "qa", 32)
+  assert (qa.family, qa.task, len(qa.items)) == ("demo", "qa", 52)
   assert all(item.answer and item.question_type for item in qa.items)
   timed = annotations.read("demo_timed_captions", demo)
   assert (timed.family, timed.task) == ("demo", "timed_captions")
