@@ -6,6 +6,7 @@ import os
 import resource
 import sys
 import time
+from typing import Any
 
 import jax
 
@@ -39,8 +40,8 @@ class StepClock:
     self._waited = self._paused = 0.0
 
   @contextlib.contextmanager
-  def waiting(self, last: jax.Array) -> Iterator[None]:
-    """Around the fetch of the next batch; `last` is something the step before it makes.
+  def waiting(self, last: Any) -> Iterator[None]:
+    """Around the fetch of the next batch; `last` is an array that the step before it makes.
 
     Steps are dispatched ahead of the device. A fetch counts as a wait if the device has nothing
     left to do at its end; it may have gone idle in the course of the fetch, so this is at most too

@@ -141,7 +141,7 @@ def test_several_captions_of_a_video_differ_and_are_padded(out):
 def test_without_jitter_training_takes_the_frames_of_evaluation(out):
   drawn = sources.open_sources(data_config(out), with_video=True)
   captions = {source.name: source for source in drawn}["captions"]
-  centred = {}
+  centred: dict[int, np.ndarray] = {}
   for batch in pipeline.video_batches(reader(out), captions.texts, 8):
     centred |= dict(zip(batch["video_key"].tolist(), batch["frame_time"], strict=True))
 

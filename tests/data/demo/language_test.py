@@ -93,14 +93,6 @@ def answer_who(scene: scenes.Scene, question: str) -> scenes.Thing:
   match = re.fullmatch(r"does something (first|last)\?", rest)
   if match:
     return scene.things[scene.events[0 if match[1] == "first" else -1].actor]
-  match = re.fullmatch(rf"does something right (after|before) {NAME} {VERB}{TARGET}\?", rest)
-  if match:
-    known = find(scene, match[2])
-    event = scene.events[
-        moment(scene, known, match[3], match[4]) + (1 if match[1] == "after" else -1)
-    ]
-    assert event.actor != known
-    return scene.things[event.actor]
   match = re.fullmatch(rf"{VERB}(?: another shape)?( first| last)?\?", rest)
   assert match, question
   fitting = [event for event in scene.events if event.action == VERBS[match[1]]]
