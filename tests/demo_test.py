@@ -27,7 +27,7 @@ def test_the_data_are_prepared_as_any_dataset(made: pathlib.Path) -> None:
   family = made / "data" / "demo"
   media = records.MediaStore.open(family / "media")
   assert (media.kind, len(media)) == ("jpeg", 16)
-  texts = {"retrieval": (24, 4), "qa": (48, 16), "timed_captions": (12, 4)}
+  texts = {"retrieval": (24, 4), "qa": (96, 16), "timed_captions": (12, 4)}
   for task, (train, test) in texts.items():
     store = records.TextStore.open(family / task)
     assert store.splits == {"train": train, "test": test}

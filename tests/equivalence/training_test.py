@@ -44,7 +44,10 @@ def trained(run: Run, steps: int):
   drawn = sources.open_sources(run.config.data, with_video=True)
   training = train_step.make_training(run, drawn)
   state = train_step.train_state_lib.create_train_state(
-      train_step.init_params(run.model, run.config), training.tx, run.mesh
+      train_step.init_params(run.model, run.config),
+      training.tx,
+      run.mesh,
+      ema=run.config.optimizer.ema_decay > 0,
   )
   losses = []
   for batch in training.batches(range(steps)):
