@@ -41,7 +41,13 @@ def data() -> ConfigDict:
 
 
 def source(
-    texts: str, split: str, rows: int, *, unit: str = "video", sentences: int = 0
+    texts: str,
+    split: str,
+    rows: int,
+    *,
+    unit: str = "video",
+    sentences: int = 0,
+    beside: dict[str, ConfigDict] | None = None,
 ) -> ConfigDict:
   """Where `rows` rows of every global batch come from.
 
@@ -51,10 +57,21 @@ def source(
     rows: rows of the global batch.
     unit: "video" walks over videos and draws `data.captions` texts for each; "text" over texts.
     sentences: longest run of timed sentences drawn from a paragraph; 0 takes the whole text.
+    beside: name -> beside(): texts of other tasks about the row's video, which is encoded once.
   """
-  return ConfigDict(
-      {"texts": texts, "split": split, "rows": rows, "unit": unit, "sentences": sentences}
-  )
+  return ConfigDict({
+      "texts": texts,
+      "split": split,
+      "rows": rows,
+      "unit": unit,
+      "sentences": sentences,
+      "beside": beside or {},
+  })
+
+
+def beside(texts: str, count: int, *, sentences: int = 0) -> ConfigDict:
+  """`count` texts of another folder, of the same split, for every row of a source."""
+  return ConfigDict({"texts": texts, "count": count, "sentences": sentences})
 
 
 def model() -> ConfigDict:

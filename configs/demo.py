@@ -17,10 +17,12 @@ def get_config(arg: str | None = None) -> ConfigDict:
   data.family = "demo"
   data.eval_texts = "qa"
   data.tokenizer = "qa/tokenizer.model"
-  data.sources.questions = common.source("qa", "train", 20)
   # Sentence by sentence: by what else a paragraph tells it could be found without its action.
-  data.sources.sentences = common.source("timed_captions", "train", 24, sentences=1)
-  data.sources.captions = common.source("retrieval", "train", 8)
+  beside = {
+      "captions": common.beside("retrieval", 1),
+      "sentences": common.beside("timed_captions", 2, sentences=1),
+  }
+  data.sources.questions = common.source("qa", "train", 40, beside=beside)
   data.captions = 2
   data.text_length = 28
   data.crop_scale = 1.0
@@ -42,5 +44,5 @@ def get_config(arg: str | None = None) -> ConfigDict:
   if args.no_video:
     config.name += "_no_video"
     common.without_video(config)
-    del data.sources.sentences, data.sources.captions  # Nothing to align them with.
+    data.sources.questions.beside = {}  # Nothing to align them with.
   return common.debug(config) if args.debug else config

@@ -131,7 +131,8 @@ def family_dir(config: ConfigDict) -> pathlib.Path:
 def fingerprint(config: ConfigDict) -> dict[str, str]:
   """Content hash of every prepared dataset the run reads, by its folder."""
   family = family_dir(config)
-  folders = {source.texts for source in config.data.sources.values()}
+  read = list(config.data.sources.values())
+  folders = {texts.texts for source in read for texts in (source, *source.beside.values())}
   if config.model.use_video:
     folders.add("media")
   return {
@@ -165,7 +166,7 @@ def _shapes(data: ConfigDict) -> Shapes:
       video_segments=data.video_segments,
       text_length=data.text_length,
       text_segments=data.text_segments,
-      captions=data.captions,
+      captions=sources.slots(data),
       image_size=data.image_size,
       crop_scale=data.crop_scale,
       frame_jitter=data.frame_jitter,

@@ -9,7 +9,7 @@ import tensorflow as tf
 from mla_jax.data import clips, order
 from mla_jax.data.examples import Fields, Shapes, blank_fields, example_fields
 from mla_jax.data.records import MediaStore
-from mla_jax.data.sources import Source, Texts
+from mla_jax.data.sources import Pool, Source, Texts
 from mla_jax.data.text import Tokenizer
 
 _PARALLEL_LOOKUPS = 2
@@ -84,9 +84,10 @@ def row_texts(
   ).numpy()
   for row in range(min(rows, len(units))):
     source = _source_of(sources, row)
-    drawn = source.draw(int(units[row]), reader.shapes.captions, _row_rng(seed, step, row))
-    items = source.texts.items[drawn]
-    found += [r.item_id for r in source.texts.store.read(source.texts.split, items)]
+    rng = _row_rng(seed, step, row)
+    for pool in source.pools:
+      items = pool.texts.items[pool.draw(int(units[row]), rng)]
+      found += [r.item_id for r in pool.texts.store.read(pool.texts.split, items)]
   return found
 
 
@@ -133,34 +134,46 @@ def _train_row(
 ) -> Fields:
   source = _source_of(sources, row)
   rng = _row_rng(seed, step, row)
-  drawn = source.draw(unit, reader.shapes.captions, rng)
-  fields = _train_texts(reader, source, source.texts.items[drawn], rng)
-  video = int(source.texts.videos[drawn[0]])
+  drawn = [pool.draw(unit, rng) for pool in source.pools]
+  video = int(source.own.texts.videos[drawn[0][0]])
+  fields = _row_texts(reader, source, drawn, rng)
   if reader.media is not None:
     fields |= clips.draws(reader.shapes, rng) | {"raw": _raw(reader.media, video)}
   return fields | {"video_key": np.array(video, np.int32)}
 
 
-def _train_texts(
-    reader: Reader, source: Source, items: np.ndarray, rng: np.random.Generator
+def _row_texts(
+    reader: Reader, source: Source, drawn: list[np.ndarray], rng: np.random.Generator
 ) -> Fields:
-  """The fields of the texts of one row, with an axis `[C]` if C > 1, padded to C."""
-  texts = []
-  for record, item in zip(source.texts.store.read(source.texts.split, items), items, strict=True):
-    fields = example_fields(
-        record,
-        reader.tokenizer,
-        reader.shapes,
-        answers=reader.answers,
-        align=True,
-        sentences=source.sentences,
-        rng=rng,
-    )
-    texts.append(fields | {"mask": np.array(True), "example_id": np.array(item, np.int32)})
+  """The fields of the texts of one row, with an axis `[C]` if C > 1: every text in its slot."""
+  texts: list[Fields] = []
+  first = 0
+  for pool, places in zip(source.pools, drawn, strict=True):
+    texts += _pool_texts(reader, pool, pool.texts.items[places], rng)
+    first += pool.count
+    texts += [blank_fields(texts[0])] * (first - len(texts))
   if reader.shapes.captions == 1:
     return texts[0]
   texts += [blank_fields(texts[0])] * (reader.shapes.captions - len(texts))
   return {name: np.stack([text[name] for text in texts]) for name in texts[0]}
+
+
+def _pool_texts(
+    reader: Reader, pool: Pool, items: np.ndarray, rng: np.random.Generator
+) -> list[Fields]:
+  return [
+      example_fields(
+          record,
+          reader.tokenizer,
+          reader.shapes,
+          answers=reader.answers,
+          align=True,
+          sentences=pool.sentences,
+          rng=rng,
+      )
+      | {"mask": np.array(True), "example_id": np.array(item, np.int32)}
+      for record, item in zip(pool.texts.store.read(pool.texts.split, items), items, strict=True)
+  ]
 
 
 def _eval_video(reader: Reader, video: int) -> Fields:

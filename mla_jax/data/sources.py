@@ -34,41 +34,61 @@ class Texts:
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
-  """What fills some rows of every training batch.
-
-  Units are videos (with a text drawn for each row) or texts, as `config.sources` says.
+class Pool:
+  """The texts of each unit of a source, and how many of them a row takes.
 
   Attributes:
-    name: in the config.
     texts: what may be drawn.
-    rows: rows of the global batch.
     starts: int64 `[units + 1]`, unit u owns `members[starts[u]:starts[u + 1]]`.
     members: positions in `texts.items`, unit by unit.
+    count: texts a row takes, its slots in the row.
     sentences: longest run of timed sentences taken from a paragraph; 0 = all.
   """
 
-  name: str
   texts: Texts
-  rows: int
   starts: np.ndarray
   members: np.ndarray
+  count: int
   sentences: int
+
+  def draw(self, unit: int, rng: np.random.Generator) -> np.ndarray:
+    """Up to `count` different texts of a unit, as positions in `texts.items`.
+
+    Where sentences are drawn from a text there are `count`: of one paragraph several are taken.
+    """
+    members = self.members[self.starts[unit] : self.starts[unit + 1]]
+    if len(members) > self.count:
+      return rng.choice(members, self.count, replace=False)
+    drawn = rng.permutation(members)
+    return np.resize(drawn, self.count) if self.sentences and len(drawn) else drawn
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+  """What fills some rows of every training batch.
+
+  Units are videos (with texts drawn for each row) or texts, as `config.sources` says.
+
+  Attributes:
+    name: in the config.
+    rows: rows of the global batch.
+    own: the texts it walks over.
+    beside: texts of other tasks about the same videos, for the slots after its own.
+  """
+
+  name: str
+  rows: int
+  own: Pool
+  beside: tuple[Pool, ...]
 
   @property
   def units(self) -> int:
-    return len(self.starts) - 1
+    return len(self.own.starts) - 1
 
-  def draw(self, unit: int, most: int, rng: np.random.Generator) -> np.ndarray:
-    """Up to `most` different texts of a unit, as positions in `texts.items`.
-
-    Where sentences are drawn there are always `most`: of one paragraph several runs are taken.
-    """
-    members = self.members[self.starts[unit] : self.starts[unit + 1]]
-    if len(members) <= most:
-      drawn = rng.permutation(members)
-      return np.resize(drawn, most) if self.sentences else drawn
-    return rng.choice(members, most, replace=False)
+  @property
+  def pools(self) -> tuple[Pool, ...]:
+    """What a row is filled from, in the order of its slots."""
+    return (self.own, *self.beside)
 
 
 def open_texts(config: ConfigDict, texts: str, split: str, *, with_video: bool) -> Texts:
@@ -136,28 +156,62 @@ def open_dev(config: ConfigDict, *, with_video: bool) -> Texts | None:
   )
 
 
+def slots(config: ConfigDict) -> int:
+  """C: texts a row of the training batch has room for, its own first and then those beside."""
+  beside = [
+      sum(other.count for other in source.beside.values()) for source in config.sources.values()
+  ]
+  return config.captions + max(beside, default=0)
+
+
 def _open_source(config: ConfigDict, name: str, source: ConfigDict, *, with_video: bool) -> Source:
   where = f"data.sources.{name}"
-  texts = open_texts(config, source.texts, source.split, with_video=with_video)
-  texts = split_off_dev(texts, config.dev_fraction)[0]
-  starts, members = _units(texts, source.unit, where)
-  if source.rows > len(starts) - 1:
+
+  def train_texts(folder: str) -> Texts:
+    texts = open_texts(config, folder, source.split, with_video=with_video)
+    return split_off_dev(texts, config.dev_fraction)[0]
+
+  texts = train_texts(source.texts)
+  units = _units(texts, source.unit, where)
+  if source.rows > len(units):
     raise UserError(
-        f"{where}.rows={source.rows}: larger than its {len(starts) - 1} {source.unit}s; lower it"
+        f"{where}.rows={source.rows}: larger than its {len(units)} {source.unit}s; lower it"
     )
-  return Source(name, texts, source.rows, starts, members, source.sentences)
+  own = _pool(texts, units, config.captions, source.sentences)
+  ids = _video_ids(texts)
+  videos = [ids[members[0]] for members in units]
+  beside = []
+  for _, other in sorted(source.beside.items()):
+    texts = train_texts(other.texts)
+    by_video = dict(zip(np.unique(_video_ids(texts)), _by_video(texts), strict=True))
+    about = [by_video.get(video, np.zeros(0, np.int64)) for video in videos]
+    beside.append(_pool(texts, about, other.count, other.sentences))
+  return Source(name, source.rows, own, tuple(beside))
 
 
-def _units(texts: Texts, unit: str, where: str) -> tuple[np.ndarray, np.ndarray]:
+def _pool(texts: Texts, units: list[np.ndarray], count: int, sentences: int) -> Pool:
+  starts = np.cumsum([0, *map(len, units)])
+  return Pool(texts, starts, np.concatenate(units), count, sentences)
+
+
+def _units(texts: Texts, unit: str, where: str) -> list[np.ndarray]:
+  """Positions in `texts.items`, unit by unit."""
   if unit == "text":
-    return np.arange(len(texts.items) + 1), np.arange(len(texts.items))
+    return list(np.arange(len(texts.items))[:, None])
   if unit != "video":
     raise UserError(f"{where}.unit={unit!r}: use 'video' or 'text'")
-  ids = np.asarray(texts.store.video_ids(texts.split))[texts.items]
-  _, video = np.unique(ids, return_inverse=True)
+  return _by_video(texts)
+
+
+def _by_video(texts: Texts) -> list[np.ndarray]:
+  """Positions in `texts.items` of each video's texts, in the order of the videos' ids."""
+  _, video = np.unique(_video_ids(texts), return_inverse=True)
   order = np.argsort(video, kind="stable")
-  firsts = np.flatnonzero(np.diff(video[order], prepend=-1))
-  return np.append(firsts, len(order)), order
+  return np.split(order, np.flatnonzero(np.diff(video[order])) + 1)
+
+
+def _video_ids(texts: Texts) -> np.ndarray:
+  return np.asarray(texts.store.video_ids(texts.split))[texts.items]
 
 
 def _share(video_id: str) -> float:

@@ -42,12 +42,14 @@ class Sizes:
   """What every task takes from the config beside its losses.
 
   Attributes:
+    captions: own texts of a training row's source, its first slots.
     video_segments: N.
     text_segments: M.
     batch: rows of an evaluation batch.
     resamples: of the bootstrap.
   """
 
+  captions: int
   video_segments: int
   text_segments: int
   batch: int
@@ -56,6 +58,7 @@ class Sizes:
   @classmethod
   def from_config(cls, config: ConfigDict) -> "Sizes":
     return cls(
+        captions=config.data.captions,
         video_segments=config.data.video_segments,
         text_segments=config.data.text_segments,
         batch=config.eval.batch_size,

@@ -50,7 +50,7 @@ class OpenEndedQA:
       question, aligned = self._texts(module, batch)
       logits = self._logits(module, question, video, train=True)
       loss, metrics = answer_loss(
-          logits, batch["answer"].reshape(-1), self.losses.label_smoothing
+          logits, self._own(batch["answer"], batch).reshape(-1), self.losses.label_smoothing
       )
       total = self.losses.task_weight * loss
       if aligned is not None and video is not None:
@@ -91,23 +91,30 @@ class OpenEndedQA:
     return encode_video(module, batch, segments=self.sizes.video_segments, train=train)
 
   def _texts(self, module: MLA, batch: Batch) -> tuple[Encoded, Encoded | None]:
-    """The questions and, where they are aligned, the questions with answers, in one pass."""
+    """The questions and, where they are aligned, all texts with their answers, in one pass."""
     segments = self.sizes.text_segments
-    if not (self.losses.global_weight or self.losses.segment_weight):
-      return encode_text(module, batch, segments=segments, train=True), None
     length = batch["text"].shape[-1]
-    both = {
-        name: jnp.concatenate(
-            [batch[name].reshape(-1, length), batch[f"align_{name}"].reshape(-1, length)]
-        )
+    question = {
+        name: self._own(batch[name], batch).reshape(-1, length)
         for name in ("text", "text_mask", "text_segment")
     }
+    if not (self.losses.global_weight or self.losses.segment_weight):
+      return encode_text(module, question, segments=segments, train=True), None
+    both = {
+        name: jnp.concatenate([value, batch[f"align_{name}"].reshape(-1, length)])
+        for name, value in question.items()
+    }
     encoded = encode_text(module, both, segments=segments, train=True)
-    half = encoded.mask.shape[0] // 2
+    count = len(question["text"])
     return (
-        jax.tree.map(lambda leaf: leaf[:half], encoded),
-        jax.tree.map(lambda leaf: leaf[half:], encoded),
+        jax.tree.map(lambda leaf: leaf[:count], encoded),
+        jax.tree.map(lambda leaf: leaf[count:], encoded),
     )
+
+  def _own(self, field: jax.Array, batch: Batch) -> jax.Array:
+    """Of a field of the texts the slots that may hold a question: the first of each row."""
+    several = batch["answer"].ndim == 2
+    return field[:, : self.sizes.captions] if several else field
 
   def _logits(
       self, module: MLA, question: Encoded, video: Encoded | None, *, train: bool

@@ -5,6 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 
+from configs import common
 from mla_jax import config_lib
 from mla_jax.data import pipeline, sources
 from mla_jax.data.examples import Shapes
@@ -40,11 +41,9 @@ def reader(out: pathlib.Path, *, answers=None, **changes) -> Reader:
   )
 
 
-def data_config(out: pathlib.Path, name: str = "retrieval"):
-  config = config_lib.load_config(
-      f"configs/msrvtt_mini_{name}.py:debug", {"data.dir": str(out), "data.dev_fraction": 0.25}
-  )
-  return config.data
+def data_config(out: pathlib.Path, name: str = "retrieval", captions: int = 1):
+  changes = {"data.dir": str(out), "data.dev_fraction": 0.25, "data.captions": captions}
+  return config_lib.load_config(f"configs/msrvtt_mini_{name}.py:debug", changes).data
 
 
 def batches(reader, drawn, steps, **kwargs):
@@ -67,7 +66,7 @@ def test_batches_of_a_step_are_the_same_wherever_one_starts(out):
 
 @pytest.mark.parametrize("captions", [1, 3])
 def test_two_processes_read_the_halves_of_one(out, captions):
-  drawn = sources.open_sources(data_config(out), with_video=True)
+  drawn = sources.open_sources(data_config(out, captions=captions), with_video=True)
   whole = batches(reader(out, captions=captions), drawn, range(2))
   halves = [
       batches(reader(out, captions=captions), drawn, range(2), process=i, processes=2)
@@ -128,7 +127,7 @@ def test_captions_have_no_overlap(out):
 
 
 def test_several_captions_of_a_video_differ_and_are_padded(out):
-  drawn = sources.open_sources(data_config(out), with_video=True)
+  drawn = sources.open_sources(data_config(out, captions=5), with_video=True)
   captions = {source.name: source for source in drawn}["captions"]
   batch = batches(reader(out, captions=5), (captions,), range(1))[0]
   assert batch["text"].shape == (captions.rows, 5, 12)
@@ -142,7 +141,7 @@ def test_without_jitter_training_takes_the_frames_of_evaluation(out):
   drawn = sources.open_sources(data_config(out), with_video=True)
   captions = {source.name: source for source in drawn}["captions"]
   centred: dict[int, np.ndarray] = {}
-  for batch in pipeline.video_batches(reader(out), captions.texts, 8):
+  for batch in pipeline.video_batches(reader(out), captions.own.texts, 8):
     centred |= dict(zip(batch["video_key"].tolist(), batch["frame_time"], strict=True))
 
   def moved(jitter: float) -> bool:
@@ -158,7 +157,7 @@ def test_without_jitter_training_takes_the_frames_of_evaluation(out):
 
 
 def test_several_runs_of_one_paragraph_fill_a_row(out):
-  drawn = sources.open_sources(data_config(out), with_video=True)
+  drawn = sources.open_sources(data_config(out, captions=3), with_video=True)
   timed = {source.name: source for source in drawn}["timed"]
   different = 0
   for batch in batches(reader(out, captions=3), (timed,), range(3)):
@@ -203,11 +202,48 @@ def test_a_video_of_an_evaluation_is_the_one_its_text_owns(out):
     np.testing.assert_array_equal(beside["video"][place], videos["video"][owner[place]])
 
 
+def test_texts_beside_a_rows_own_are_about_its_video_and_have_their_slots(out):
+  config = data_config(out, captions=2)
+  config.sources.captions.beside = {"timed": common.beside("timed_captions", 2, sentences=1)}
+  source = next(s for s in sources.open_sources(config, with_video=True) if s.name == "captions")
+  slots = sources.slots(config)
+  batch = batches(reader(out, captions=slots), (source,), range(3, 4))[0]
+  assert batch["text"].shape[:2] == (source.rows, 4)
+  assert not (batch["overlap"][:, :2] >= 0).any()  # Captions have no times.
+  own, beside = source.pools
+  timed = set(beside.texts.store.video_ids("train"))
+  for row, key in enumerate(batch["video_key"]):
+    video = MediaStore.open(out / "msrvtt" / "media").video_ids()[key]
+    has = video in timed
+    assert batch["mask"][row].tolist() == [True, True, has, has]
+    assert (batch["overlap"][row, 2:] >= 0).any() == has
+    for slot in np.flatnonzero(batch["mask"][row]):
+      pool = own if slot < 2 else beside
+      item = batch["example_id"][row, slot]
+      assert pool.texts.store.video_ids("train")[item] == video
+  assert batch["mask"][:, 2].any()
+
+
+def test_texts_beside_questions_cut_one_by_one(out):
+  """With a text as the unit, each text finds the other folder's texts of its own video."""
+  config = data_config(out, "qa")
+  config.sources.questions.beside = {"captions": common.beside("retrieval", 2)}
+  (source,) = sources.open_sources(config, with_video=True)
+  own, beside = source.pools
+  ids = [pool.texts.store.video_ids("train") for pool in source.pools]
+  for unit in range(source.units):
+    rng = np.random.default_rng(unit)
+    (mine,), others = own.draw(unit, rng), beside.draw(unit, rng)
+    assert mine == unit and len(set(others)) == 2
+    video = ids[0][own.texts.items[mine]]
+    assert {ids[1][item] for item in beside.texts.items[others]} == {video}
+
+
 def test_the_texts_of_a_bad_step_can_be_named(out):
   drawn = sources.open_sources(data_config(out), with_video=True)
   batch = batches(reader(out), drawn, range(4, 5))[0]
   named = pipeline.row_texts(reader(out), drawn, 1, 4, rows=16)
-  first = drawn[0].texts
+  first = drawn[0].own.texts
   records = first.store.read(first.split, batch["example_id"][: drawn[0].rows])
   assert named[: drawn[0].rows] == [record.item_id for record in records]
 
@@ -215,7 +251,9 @@ def test_the_texts_of_a_bad_step_can_be_named(out):
 def test_dev_videos_are_never_trained_on_and_do_not_depend_on_the_seed(out):
   config = data_config(out)
   dev = set(dev_videos(out))
+  config.sources.captions.beside = {"timed": common.beside("timed_captions", 1)}
   for source in sources.open_sources(config, with_video=True):
-    ids = source.texts.store.video_ids(source.texts.split)
-    assert dev.isdisjoint(ids[item] for item in source.texts.items)
+    for pool in source.pools:
+      ids = pool.texts.store.video_ids(pool.texts.split)
+      assert dev.isdisjoint(ids[pool.texts.items[place]] for place in pool.members)
   assert 1 <= len(dev) <= 15
