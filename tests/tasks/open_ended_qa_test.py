@@ -5,7 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mla_jax.tasks.open_ended_qa import answer_loss
+from configs import common
+from mla_jax.models import mla
+from mla_jax.tasks.open_ended_qa import OpenEndedQA, answer_loss
+from tests.models import tiny
 
 
 def reference(logits: np.ndarray, answer: np.ndarray, smoothing: float) -> float:
@@ -45,3 +48,36 @@ def test_a_batch_without_any_answer_costs_nothing():
   )
   assert float(loss) == 0.0
   assert not np.any(grads)
+
+
+def several_texts(rows: int, texts: int, *, seed: int) -> dict[str, np.ndarray]:
+  """A training batch with `texts` texts a row, the first two of them questions."""
+  video, words = tiny.batch(rows), tiny.batch(rows * texts, seed=seed)
+  fields = {name: video[name] for name in tiny.VIDEO_KEYS} | {"video_key": np.arange(rows)}
+  for name in tiny.TEXT_KEYS:
+    fields[name] = fields[f"align_{name}"] = words[name].reshape(rows, texts, -1)
+  answer = np.random.default_rng(seed).integers(-1, 7, (rows, texts))
+  fields["answer"] = np.where(np.arange(texts) < 2, answer, -1)
+  fields["mask"] = np.ones((rows, texts), bool)
+  fields["overlap"] = np.full((rows, texts, 3, 2), -1.0)
+  return fields
+
+
+def test_texts_beside_the_questions_align_and_are_not_answered():
+  config = common.base("test", "open_ended_qa")
+  config.model = tiny.config()
+  config.data.captions, config.data.video_segments, config.data.text_segments = 2, 3, 2
+  task, model = OpenEndedQA.from_config(config), mla.build_model(config.model)
+
+  def metrics(batch):
+    rng = jax.random.key(0)
+    return task.loss(model, tiny.params(model), batch, rng)[1]
+
+  batch = several_texts(5, 4, seed=1)
+  alone = {
+      name: value[:, :2] if value.shape[:2] == (5, 4) else value for name, value in batch.items()
+  }
+  both, own = metrics(batch), metrics(alone)
+  for name in ("loss/answer", "answer/accuracy"):
+    np.testing.assert_allclose(both[name], own[name], rtol=1e-5)
+  assert abs(float(both["loss/global"][0] - own["loss/global"][0])) > 1e-3
