@@ -29,7 +29,7 @@ def data() -> ConfigDict:
   config.eval_split = "test"
   config.dev_fraction = 0.1  # Share of the train videos, by keyed hash, that select the best step.
   config.tokenizer = "retrieval/tokenizer.model"  # Inside the family's folder.
-  config.captions = 1  # Texts a video brings to a step; it is encoded once for all of them.
+  config.captions = 1  # Texts a source draws for a video, which is encoded once for all of them.
   config.num_frames = 8
   config.frame_jitter = 1.0  # Where in its run a training frame is: 0 = the middle, 1 = anywhere.
   config.video_segments = 4
