@@ -164,6 +164,16 @@ def pixels(config: ConfigDict, *, image_size: int = 112, frames: int = 8) -> Non
   config.data.video_segments = frames // 2
 
 
+def small_pixels(config: ConfigDict, *, rows: dict[str, int]) -> None:
+  """Frames of 64 px and a ViT for a laptop's CPU; each video it encodes meets four texts."""
+  pixels(config, image_size=64)
+  config.model.width = config.model.embed_dim = 128
+  config.model.video.frame_layers = 2
+  config.data.captions = 4
+  for name, source in config.data.sources.items():
+    source.unit, source.rows = "video", rows[name]
+
+
 def regularise(config: ConfigDict) -> None:
   """For a thousand training videos, which a run sees many times: noise, an average, early stops."""
   config.model.text.token_dropout = 0.2

@@ -39,8 +39,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
   loss.task_weight, loss.segment_weight = 2.0, 2.0
   loss.segment_pairing = "timed"
   loss.overlap_upper = 0.45
-  config.train.steps = 840
-  config.train.eval_every = config.train.checkpoint_every = 280
+  config.train.steps = 600
+  config.train.eval_every = config.train.checkpoint_every = 200
   if args.no_video:
     config.name += "_no_video"
     common.without_video(config)

@@ -29,6 +29,6 @@ def get_config(arg: str | None = None) -> ConfigDict:
   config.loss.segment_pairing = "timed+latent"
   if args.pixels:
     config.name += "_pixels"
-    common.pixels(config)
+    common.small_pixels(config, rows={"captions": 64, "timed": 16})
   return common.debug(config) if args.debug else config
 
