@@ -12,13 +12,13 @@ BENCH_STAMP := $(VENV)/.installed-bench
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test test-slow lint types bench bench-env lock clean
+.PHONY: help env demo test test-slow lint types bench-env lock clean
 
 help:
 	@echo "make demo       train and evaluate on the embedded data, write a report"
 	@echo "make test       run the tests (make test-slow: the slow ones)"
 	@echo "make lint       ruff; make types: mypy"
-	@echo "make bench      every benchmark; make bench-NAME: benchmarks/NAME.py"
+	@echo "make bench-train_step, bench-prepare, bench-startup: benchmarks/NAME.py, with ARGS=... for it"
 	@echo "make lock       write requirements.lock again from the ranges in setup.py"
 
 # requirements.lock is made for CPython 3.11 on Linux x86-64. Elsewhere pip resolves the ranges of
@@ -60,10 +60,8 @@ types: $(STAMP)
 
 bench-env: $(BENCH_STAMP)
 
-bench: bench-train_step bench-prepare bench-startup
-
 bench-%: $(BENCH_STAMP)
-	$(BIN)/python benchmarks/$*.py $(ARGS)
+	$(BIN)/python -m benchmarks.$* $(ARGS)
 
 # Keeps the versions already locked where the ranges allow; LOCK_ARGS=--upgrade takes the newest.
 lock: $(STAMP)

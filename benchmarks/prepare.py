@@ -1,6 +1,6 @@
 """Frames a second of `prepare` on a folder of videos, against a single-process PyAV loop.
 
-    python benchmarks/prepare.py --media=DIR [--workers=N] [--copies=N] [--repeats=N]
+    python -m benchmarks.prepare --media=DIR [--workers=N] [--copies=N] [--repeats=N]
 
 Both decode every frame, take two a second, scale their short side to 128 pixels and encode them as
 JPEG; `prepare` also checks the files, starts its processes and writes the records. They run in

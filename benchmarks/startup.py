@@ -1,6 +1,6 @@
 """How long `mla_jax.main` takes to start: its --help, and the way to the first training step.
 
-    python benchmarks/startup.py [--config=configs/demo.py] [-- --config.data.dir=DIR ...]
+    python -m benchmarks.startup [--config=configs/demo.py] [-- --config.data.dir=DIR ...]
 
 Each is compared with a reference process measured in turn with it: `import jax` for the help (whose
 limit is 3 s), and for the first step the bare libraries: import jax, flax and TensorFlow, compile

@@ -1,7 +1,6 @@
 """Train step (forward, backward, AdamW) of mla_jax against the same model in PyTorch, on CPU.
 
-  pip install torch==2.13.0  # The CPU build; extra "benchmark".
-  python -m benchmarks.train_step
+  make bench-train_step  # Brings the extra "bench": PyTorch; its CPU build will do.
 
 Both sides start from the same weights and read the same batch; before anything is timed their
 embeddings, loss and gradients are compared. Then rounds of steps alternate between the two in one

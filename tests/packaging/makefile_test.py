@@ -1,0 +1,30 @@
+"""The benchmarks' make targets run what is there, the way it must be run."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("name", ["prepare", "startup", "train_step"])
+def test_a_benchmark_finds_its_own_package(name):
+  """As a module: `python benchmarks/NAME.py` cannot import the files beside it."""
+  dry = subprocess.run(
+      ["make", "-n", f"bench-{name}", "VENV=/nowhere", "ARGS=--help"],
+      cwd=ROOT,
+      capture_output=True,
+      text=True,
+      check=True,
+  )
+  command = dry.stdout.strip().splitlines()[-1].split()
+  assert command[0] == "/nowhere/bin/python"
+  assert command[1:] == ["-m", f"benchmarks.{name}", "--help"]
+  found = subprocess.run(
+      [sys.executable, *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False
+  )
+  says = ast.get_docstring(ast.parse((ROOT / "benchmarks" / f"{name}.py").read_text()))
+  assert says and says.splitlines()[0] in found.stdout, found.stderr
