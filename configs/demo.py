@@ -17,9 +17,9 @@ def get_config(arg: str | None = None) -> ConfigDict:
   data.family = "demo"
   data.eval_texts = "qa"
   data.tokenizer = "qa/tokenizer.model"
-  # Sentence by sentence: by what else a paragraph tells it could be found without its action.
+  # By what else a paragraph tells its video can be found without the actions: hence sentences too.
   beside = {
-      "captions": common.beside("retrieval", 1),
+      "paragraph": common.beside("timed_captions", 1),
       "sentences": common.beside("timed_captions", 2, sentences=1),
   }
   data.sources.questions = common.source("qa", "train", 40, beside=beside)
