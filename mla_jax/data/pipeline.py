@@ -147,11 +147,9 @@ def _row_texts(
 ) -> Fields:
   """The fields of the texts of one row, with an axis `[C]` if C > 1: every text in its slot."""
   texts: list[Fields] = []
-  first = 0
   for pool, places in zip(source.pools, drawn, strict=True):
     texts += _pool_texts(reader, pool, pool.texts.items[places], rng)
-    first += pool.count
-    texts += [blank_fields(texts[0])] * (first - len(texts))
+    texts += [blank_fields(texts[0])] * (pool.count - len(places))
   if reader.shapes.captions == 1:
     return texts[0]
   texts += [blank_fields(texts[0])] * (reader.shapes.captions - len(texts))

@@ -29,6 +29,10 @@ class Texts:
   videos: np.ndarray
   missing: int = 0
 
+  def video_ids(self) -> np.ndarray:
+    """Id of each item's video, `[n]`."""
+    return np.asarray(self.store.video_ids(self.split))[self.items]
+
   def only(self, keep: np.ndarray) -> "Texts":
     return dataclasses.replace(self, items=self.items[keep], videos=self.videos[keep])
 
@@ -119,8 +123,7 @@ def split_off_dev(texts: Texts, fraction: float) -> tuple[Texts, Texts]:
 
   A video is on one side in every run, dataset and task of its family, whatever the seed.
   """
-  ids = texts.store.video_ids(texts.split)
-  dev = np.array([_share(ids[item]) < fraction for item in texts.items], bool)
+  dev = np.array([_share(video) < fraction for video in texts.video_ids()], bool)
   return texts.only(~dev), texts.only(dev)
 
 
@@ -178,12 +181,11 @@ def _open_source(config: ConfigDict, name: str, source: ConfigDict, *, with_vide
         f"{where}.rows={source.rows}: larger than its {len(units)} {source.unit}s; lower it"
     )
   own = _pool(texts, units, config.captions, source.sentences)
-  ids = _video_ids(texts)
-  videos = [ids[members[0]] for members in units]
+  videos = texts.video_ids()[[members[0] for members in units]]
   beside = []
   for _, other in sorted(source.beside.items()):
     texts = train_texts(other.texts)
-    by_video = dict(zip(np.unique(_video_ids(texts)), _by_video(texts), strict=True))
+    by_video = _by_video(texts)
     about = [by_video.get(video, np.zeros(0, np.int64)) for video in videos]
     beside.append(_pool(texts, about, other.count, other.sentences))
   return Source(name, source.rows, own, tuple(beside))
@@ -200,18 +202,15 @@ def _units(texts: Texts, unit: str, where: str) -> list[np.ndarray]:
     return list(np.arange(len(texts.items))[:, None])
   if unit != "video":
     raise UserError(f"{where}.unit={unit!r}: use 'video' or 'text'")
-  return _by_video(texts)
+  return list(_by_video(texts).values())
 
 
-def _by_video(texts: Texts) -> list[np.ndarray]:
+def _by_video(texts: Texts) -> dict[str, np.ndarray]:
   """Positions in `texts.items` of each video's texts, in the order of the videos' ids."""
-  _, video = np.unique(_video_ids(texts), return_inverse=True)
+  ids, video = np.unique(texts.video_ids(), return_inverse=True)
   order = np.argsort(video, kind="stable")
-  return np.split(order, np.flatnonzero(np.diff(video[order])) + 1)
-
-
-def _video_ids(texts: Texts) -> np.ndarray:
-  return np.asarray(texts.store.video_ids(texts.split))[texts.items]
+  groups = np.split(order, np.flatnonzero(np.diff(video[order])) + 1)
+  return dict(zip(ids.tolist(), groups, strict=True))
 
 
 def _share(video_id: str) -> float:

@@ -101,8 +101,7 @@ def _rows(
   """One row a text: its rank and the video it found first."""
   blocks = np.array_split(text, len(text) // _SHOWN + 1)
   first = np.concatenate([np.argmax(block @ video.T, axis=1) for block in blocks])
-  ids = np.asarray(texts.store.video_ids(texts.split))[texts.items]
-  id_of = dict(zip(owner.tolist(), ids.tolist(), strict=True))
+  id_of = dict(zip(owner.tolist(), texts.video_ids().tolist(), strict=True))
   records = texts.store.read(texts.split, texts.items)
   return [
       {
