@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Num, Shaped
 import numpy as np
 
 from mla_jax.errors import UserError
-from mla_jax.evals import bootstrap
+from mla_jax.evals import bootstrap, inputs
 
 # Floats per block of sign flips: bounds memory whatever the number of clusters.
 _BLOCK = 4_000_000
@@ -117,16 +117,6 @@ def _random_signs(
 
 
 def _values(name: str, values: Shaped[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-  found = np.asarray(values)
-  if found.ndim != 1 or not (np.issubdtype(found.dtype, np.number) or found.dtype == bool):
-    raise UserError(
-        f"comparison: {name} is {found.dtype} {found.shape}: give one number an example, [n]"
-    )
-  found = found.astype(np.float64)
-  wrong = np.flatnonzero(~np.isfinite(found))
-  if len(wrong):
-    raise UserError(
-        f"comparison: {name}[{wrong[0]}] is {found[wrong[0]]} ({len(wrong)} values are not "
-        "finite): evaluate the run again"
-    )
-  return found
+  if np.ndim(values) != 1:
+    raise UserError(f"comparison: {name} has shape {np.shape(values)}: give one number an example")
+  return inputs.finite(name, values)

@@ -97,7 +97,7 @@ def test_errors_and_overlaps() -> None:
         ({}, {}, "none in A, none in B"),
         ({"correct": True}, {"correct": None}, "example 0 has correct=None, not a number"),
         ({"rank": 1}, {"rank": "1"}, "example 0 has rank='1', not a number"),
-        ({"rank": float("nan")}, {"rank": 1.0}, "is nan"),
+        ({"rank": float("nan")}, {"rank": 1.0}, "example 0 is not finite"),
     ],
 )
 def test_bad_rows(a: dict, b: dict, said: str) -> None:
