@@ -17,7 +17,7 @@ def check_lengths(count: int, what: str, **others: Sized) -> None:
   for name, values in others.items():
     if len(values) != count:
       raise UserError(
-          f"evaluation: {len(values)} {name} for {count} {what}s: give one a {what}"
+          f"evaluation: {len(values)} {name} for {count} examples: give one a {what}"
       )
 
 

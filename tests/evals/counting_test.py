@@ -43,8 +43,8 @@ def test_interval_draws_whole_videos() -> None:
     ("change", "said"),
     [
         ({"predicted": [], "labels": []}, "no question"),
-        ({"predicted": np.zeros(2)}, "2 predictions for 3 questions"),
-        ({"clusters": np.zeros(2)}, "2 clusters for 3 questions"),
+        ({"predicted": np.zeros(2)}, "2 predictions for 3 examples"),
+        ({"clusters": np.zeros(2)}, "2 clusters for 3 examples"),
         ({"predicted": np.array([1, np.nan, 2])}, "predictions of example 1 is not finite"),
         ({"predicted": np.array(["1", "2", "3"])}, "predictions of type <U1"),
         ({"labels": np.array([0, 11, 2])}, "the label of question 1 is 11"),

@@ -86,9 +86,9 @@ def test_interval_draws_whole_videos() -> None:
     [
         ({"scores": np.zeros((0, 4)), "answers": np.zeros(0, int), "types": []}, "no question"),
         ({"scores": np.zeros(3)}, r"scores \(3,\): give \[questions, candidates\]"),
-        ({"scores": np.zeros((2, 4))}, "2 scores for 3 questions"),
-        ({"types": ["a"]}, "1 types for 3 questions"),
-        ({"clusters": np.zeros(2)}, "2 clusters for 3 questions"),
+        ({"scores": np.zeros((2, 4))}, "2 scores for 3 examples"),
+        ({"types": ["a"]}, "1 types for 3 examples"),
+        ({"clusters": np.zeros(2)}, "2 clusters for 3 examples"),
         ({"scores": np.array([[0, 1], [np.nan, 0], [0, 1]])}, "scores of example 1 is not finite"),
         ({"answers": np.array([0, 4, 0])}, "the answer of question 1 is candidate 4"),
         ({"answers": np.array([0, 1, -1])}, "the answer of question 2 is candidate -1"),

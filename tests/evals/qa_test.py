@@ -97,9 +97,9 @@ def test_unknown_type_ids() -> None:
     ("change", "said"),
     [
         ({"predicted": [], "answers": [], "types": []}, "the split has no question"),
-        ({"predicted": ["man"]}, "1 predictions for 5 questions"),
-        ({"types": ["who"]}, "1 types for 5 questions"),
-        ({"clusters": np.arange(3)}, "3 clusters for 5 questions"),
+        ({"predicted": ["man"]}, "1 predictions for 5 examples"),
+        ({"types": ["who"]}, "1 types for 5 examples"),
+        ({"clusters": np.arange(3)}, "3 clusters for 5 examples"),
         ({"predicted": np.array([0, 0, 3, 0, 0])}, "prediction 3 of question 2 is outside"),
         ({"predicted": np.array([0, -2, 0, 0, 0])}, "prediction -2 of question 1 is outside"),
         ({"predicted": np.zeros(5)}, "predictions of type float64"),
