@@ -40,7 +40,7 @@ def compare(pairs: Pairs, *, resamples: int = 10_000, seed: int = 0) -> dict[str
     UserError: a metric's value is missing in some rows, or is not a finite number.
   """
   videos = np.array([str(row.get("video", row["id"])) for row, _ in pairs])
-  values = _values([a for a, _ in pairs]), _values([b for _, b in pairs])
+  values = metric_values([a for a, _ in pairs]), metric_values([b for _, b in pairs])
   if not values[0] or values[0].keys() != values[1].keys():
     raise UserError(
         f"the runs hold different metrics: {', '.join(values[0]) or 'none'} in A, "
@@ -92,7 +92,8 @@ def _difference(
   return {"a": float(a.mean()), "b": float(b.mean())} | found.to_json()
 
 
-def _values(rows: Sequence[Row]) -> dict[str, Float[np.ndarray, " n"]]:
+def metric_values(rows: Sequence[Row]) -> dict[str, Float[np.ndarray, " n"]]:
+  """The values of a dump's rows whose means are the run's metrics, `[n]` each; see `compare`."""
   if any("rank" in row for row in rows):
     return _retrieval(rows)
   return {
