@@ -26,7 +26,7 @@ def data() -> ConfigDict:
   config.family = ml_collections.config_dict.placeholder(str)  # E.g. "msrvtt".
   config.sources = ConfigDict()  # Name -> source(); their rows fill the global batch.
   config.eval_texts = "retrieval"  # Folder of the evaluated texts inside the family.
-  config.eval_split = "test"
+  config.eval_split = "test"  # "dev": what dev_fraction keeps out of training, to choose by.
   config.dev_fraction = 0.1  # Share of the train videos, by keyed hash, that select the best step.
   config.tokenizer = "retrieval/tokenizer.model"  # Inside the family's folder.
   config.captions = 1  # Texts a source draws for a video, which is encoded once for all of them.
