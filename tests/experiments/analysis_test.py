@@ -55,6 +55,7 @@ def test_means_and_paired_differences(tmp_path):
   assert found.difference.mean == pytest.approx(100 * (b.mean() - a.mean()))
   assert found.difference.interval[0] > 0
   assert found.difference.p_value < 0.01
+  assert found.interval is not None
   low, high = found.interval
   assert low < found.mean < high
   assert second.scores["nested/extra"].mean == 5.0
