@@ -153,7 +153,12 @@ def train() -> ConfigDict:
 
 
 def evaluation() -> ConfigDict:
-  return ConfigDict({"batch_size": 64, "bootstrap": 1000, "examples": 12})
+  return ConfigDict({
+      "batch_size": 64,
+      "bootstrap": 1000,
+      "examples": 12,  # In the report.
+      "segment_score": 0.0,  # Retrieval: weight of the segments' score beside the global cosine.
+  })
 
 
 def pixels(config: ConfigDict, *, image_size: int = 112, frames: int = 8) -> None:
