@@ -95,11 +95,16 @@ def model() -> ConfigDict:
       "max_frames": 64,
   })
   config.text = ConfigDict({
+      "kind": "scratch",  # Or "bert": see bert_text(); the keys behind token_dropout are its own.
       "vocab_size": 4000,
       "layers": 2,
       "heads": 4,
       "max_length": 256,
       "token_dropout": 0.0,
+      "width": 0,  # 0: the model's.
+      "norm_epsilon": 1e-12,
+      "pretrained": ml_collections.config_dict.placeholder(str),  # Folder; its tokenizer is used.
+      "frozen_layers": -1,  # 0: the embeddings are not trained; N: nor are the first N layers.
   })
   config.fusion = ConfigDict({"layers": 2, "heads": 4})
   config.num_answers = 1000
