@@ -18,7 +18,7 @@ from mla_jax.log import logger
 from mla_jax.models.bert_encoder import TOKEN_TYPES
 from mla_jax.models.text_encoder import TextConfig
 
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
+CONFIG, WEIGHTS, TOKENIZER = FILES = ("config.json", "model.safetensors", "tokenizer.json")
 PATH = "text/bert/"  # Of the encoder's parameters in the model's.
 _FLOATS = ("F64", "F32", "F16", "BF16")
 # The heads of BERT's own training, which nothing here has, and a table of 0, 1, 2, ...
@@ -72,7 +72,7 @@ def read_bert(
   folder = pathlib.Path(config.pretrained)
   path = folder / WEIGHTS
   wanted = {name: shape for name, shape in shapes.items() if name.startswith(PATH)}
-  _check_config(folder / CONFIG, config)
+  check_pretrained(config)
   with _open(path) as file:
     stored = {_plain_name(name): name for name in file.keys()}  # noqa: SIM118  It is no dict.
     used: set[str] = set()
@@ -149,15 +149,23 @@ def _report(path: pathlib.Path, stored: set[str], used: set[str]) -> None:
   logger.info("%s: %d tensors read; ignored: %s", path, len(used), ", ".join(left) or "none")
 
 
+def check_pretrained(config: TextConfig) -> None:
+  """Raises `UserError` unless the folder `config.pretrained` is one of a BERT of these sizes."""
+  folder = pathlib.Path(config.pretrained or "")
+  absent = [name for name in FILES if not (folder / name).is_file()]
+  if absent:
+    raise UserError(
+        f"model.text.pretrained={folder}: there is no {', '.join(absent)}: give a folder with"
+        f" {', '.join(FILES)}"
+    )
+  _check_config(folder / CONFIG, config)
+
+
 def _check_config(path: pathlib.Path, config: TextConfig) -> None:
-  """Raises `UserError` unless config.json describes what the model's config does."""
   try:
     theirs = json.loads(path.read_text())
   except OSError as error:
-    raise UserError(
-        f"{path}: cannot be read ({error.strerror}): model.text.pretrained must be a folder with "
-        f"{CONFIG}, {WEIGHTS} and tokenizer.json"
-    ) from None
+    raise UserError(f"{path}: cannot be read ({error.strerror}): check the folder") from None
   except ValueError as error:
     raise UserError(f"{path}: is no JSON ({error}): restore it from a copy") from None
   if not isinstance(theirs, dict) or theirs.get("model_type") != "bert":
@@ -192,9 +200,6 @@ def _open(path: pathlib.Path) -> Any:
   try:
     return safetensors.safe_open(path, framework="numpy")
   except OSError as error:
-    raise UserError(
-        f"{path}: cannot be read ({error.strerror or 'no such file'}): model.text.pretrained must"
-        " hold the weights as one safetensors file; convert others to it"
-    ) from None
+    raise UserError(f"{path}: cannot be read ({error}): check the folder") from None
   except safetensors.SafetensorError as error:
     raise UserError(f"{path}: damaged ({error}): restore it from a copy") from None

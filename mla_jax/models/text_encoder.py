@@ -57,6 +57,11 @@ class TextConfig:
           f"model.text.{alien}: a text encoder from scratch has none: set model.text.kind=bert, or"
           " leave it out"
       )
+    if text.frozen_layers >= 0 and not text.pretrained:
+      raise UserError(
+          f"model.text.frozen_layers={text.frozen_layers}: random weights would be frozen: set"
+          " model.text.pretrained to a folder of weights, or frozen_layers to -1"
+      )
     return dataclasses.replace(text, width=width)
 
 
