@@ -35,12 +35,14 @@ setup(
     "optax>=0.2.6,<0.3",
     "orbax-checkpoint>=0.12,<0.13",
     "pillow>=12,<14",
+    "safetensors>=0.6,<0.9",
     "sentencepiece>=0.2.1,<0.3",
     "tensorboard>=2.20,<3",
     # Reads and decodes data on the host only; the -cpu build has wheels for x86 alone.
     "tensorflow-cpu>=2.21,<2.22; platform_machine == 'x86_64' or platform_machine == 'AMD64'",
     "tensorflow>=2.21,<2.22; platform_machine != 'x86_64' and platform_machine != 'AMD64'",
     "tensorflow-datasets>=4.9.10,<5",
+    "tokenizers>=0.22,<0.24",
     "tqdm>=4.67,<5",
   ],
   extras_require={

@@ -28,7 +28,9 @@ def data() -> ConfigDict:
   config.eval_texts = "retrieval"  # Folder of the evaluated texts inside the family.
   config.eval_split = "test"  # "dev": what dev_fraction keeps out of training, to choose by.
   config.dev_fraction = 0.1  # Share of the train videos, by keyed hash, that select the best step.
-  config.tokenizer = "retrieval/tokenizer.model"  # Inside the family's folder.
+  # Inside the family's folder, or anywhere by a whole path; .model is SentencePiece, .json what the
+  # tokenizers library writes. Not read where model.text.pretrained brings its own.
+  config.tokenizer = "retrieval/tokenizer.model"
   config.captions = 1  # Texts a source draws for a video, which is encoded once for all of them.
   config.num_frames = 8
   config.frame_jitter = 1.0  # Where in its run a training frame is: 0 = the middle, 1 = anywhere.
@@ -95,11 +97,16 @@ def model() -> ConfigDict:
       "max_frames": 64,
   })
   config.text = ConfigDict({
+      "kind": "scratch",  # Or "bert": see bert_text(); the keys behind token_dropout are its own.
       "vocab_size": 4000,
       "layers": 2,
       "heads": 4,
       "max_length": 256,
       "token_dropout": 0.0,
+      "width": 0,  # 0: the model's.
+      "norm_epsilon": 1e-12,
+      "pretrained": ml_collections.config_dict.placeholder(str),  # Folder; its tokenizer is used.
+      "frozen_layers": -1,  # 0: the embeddings are not trained; N: nor are the first N layers.
   })
   config.fusion = ConfigDict({"layers": 2, "heads": 4})
   config.num_answers = 1000
@@ -187,6 +194,20 @@ def regularise(config: ConfigDict) -> None:
   config.train.eval_every = config.train.checkpoint_every = 100
 
 
+def bert_text(config: ConfigDict, *, frozen_layers: int) -> None:
+  """MiniLM-L6 (all-MiniLM-L6-v2 and its kin) as text encoder.
+
+  Its weights and tokenizer come from --config.model.text.pretrained=DIR, a folder with config.json,
+  model.safetensors and tokenizer.json.
+  """
+  text = config.model.text
+  text.kind = "bert"
+  text.vocab_size, text.max_length = 30_522, 512
+  text.width, text.layers, text.heads = 384, 6, 12
+  text.frozen_layers = frozen_layers
+  config.data.text_length += 2  # [CLS] and [SEP].
+
+
 def vit_base(config: ConfigDict, *, frames: int = 8) -> None:
   """ViT-B/16 at 224 px with a text encoder to match: for accelerators."""
   pixels(config, image_size=224, frames=frames)
@@ -219,6 +240,9 @@ def debug(config: ConfigDict, *, rows: int = 8) -> ConfigDict:
     config.model[part].heads = 2
   config.model.video.frame_layers = config.model.video.temporal_layers = 1
   config.model.text.layers = config.model.fusion.layers = 1
+  if config.model.text.kind == "bert":
+    config.model.text.width = 16  # Not the model's, so that it is projected.
+    config.model.text.frozen_layers = -1
   config.optimizer.warmup_steps = 1
   config.train.steps = 4
   config.train.log_every = 1

@@ -1,7 +1,8 @@
 """Open-ended QA on MSR-VTT's layout, with multi-level alignment of question + answer.
 
 `configs/msrvtt_mini_qa.py` reads features, `...:pixels` frames, `...:no_video` is the text-only
-twin of the same model, `...:debug` is tiny. Prepare: `msrvtt_qa`.
+twin of the same model, `...:debug` is tiny. `...:minilm` has a pretrained text encoder, from
+--config.model.text.pretrained=DIR. Prepare: `msrvtt_qa`.
 """
 
 from ml_collections import ConfigDict
@@ -11,7 +12,7 @@ from mla_jax.config_lib import parse_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-  args = parse_arg(arg, pixels=False, no_video=False, debug=False)
+  args = parse_arg(arg, pixels=False, minilm=False, no_video=False, debug=False)
   config = common.base("msrvtt_mini_qa", "open_ended_qa")
   data = config.data
   data.family = "msrvtt"
@@ -34,6 +35,9 @@ def get_config(arg: str | None = None) -> ConfigDict:
   loss.task_weight, loss.global_weight, loss.segment_weight = 3.0, 0.5, 0.25
   loss.label_smoothing = 0.1
   config.train.steps = 500
+  if args.minilm:
+    config.name += "_minilm"
+    common.bert_text(config, frozen_layers=6)
   if args.pixels:
     config.name += "_pixels"
     common.small_pixels(config, rows={"questions": 64})

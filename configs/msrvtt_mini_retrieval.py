@@ -1,6 +1,7 @@
 """Text-video retrieval on MSR-VTT's layout: captions, and timed sentences where there are any.
 
 `configs/msrvtt_mini_retrieval.py` reads features, `...:pixels` frames; `...:debug` is tiny.
+`...:minilm` has a pretrained text encoder, from --config.model.text.pretrained=DIR.
 Prepare: `msrvtt_retrieval`, then `timed_captions --family=msrvtt`, into one `--out`.
 """
 
@@ -11,7 +12,7 @@ from mla_jax.config_lib import parse_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-  args = parse_arg(arg, pixels=False, debug=False)
+  args = parse_arg(arg, pixels=False, minilm=False, debug=False)
   config = common.base("msrvtt_mini_retrieval", "retrieval")
   data = config.data
   data.family = "msrvtt"
@@ -27,6 +28,9 @@ def get_config(arg: str | None = None) -> ConfigDict:
   config.model.dropout = 0.2
   config.train.steps = 400
   config.loss.segment_pairing = "timed+latent"
+  if args.minilm:
+    config.name += "_minilm"
+    common.bert_text(config, frozen_layers=6)
   if args.pixels:
     config.name += "_pixels"
     common.small_pixels(config, rows={"captions": 64, "timed": 16})

@@ -1,6 +1,6 @@
 """Optimizers and learning-rate schedules by name, with per-parameter settings by path."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import dataclasses
 import math
 from typing import Any
@@ -117,7 +117,10 @@ def make_schedule(settings: Settings, total_steps: int) -> Schedule:
 
 
 def make_optimizer(
-    config: ConfigDict, abstract_params: Any, total_steps: int
+    config: ConfigDict,
+    abstract_params: Any,
+    total_steps: int,
+    frozen_by_model: Sequence[str] = (),
 ) -> tuple[optax.GradientTransformation, Schedule]:
   """The optimizer that `config.optimizer` describes.
 
@@ -130,6 +133,7 @@ def make_optimizer(
     config: `config.optimizer`.
     abstract_params: tree with the paths of the parameters.
     total_steps: of the whole run.
+    frozen_by_model: patterns of more parameters to freeze.
 
   Returns:
     The transformation, and the learning rate by step (before the multipliers).
@@ -141,6 +145,7 @@ def make_optimizer(
   lr_fn = make_schedule(settings, total_steps)
   names = list(sharding.named_leaves(abstract_params))
   frozen = sharding.first_matches(settings.freeze, names, "optimizer.freeze")
+  frozen |= sharding.first_matches(frozen_by_model, names, "model.text.frozen_layers")
   if len(frozen) == len(names):
     raise UserError("optimizer.freeze: freezes every parameter: nothing is left to train")
   no_decay = sharding.first_matches(settings.no_decay, names, "optimizer.no_decay")

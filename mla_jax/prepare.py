@@ -24,7 +24,8 @@ _MAX_FRAMES = flags.DEFINE_integer(
 _WORKERS = flags.DEFINE_integer("workers", 0, "Processes that read media; 0: one a core.")
 _SHARD_VIDEOS = flags.DEFINE_integer(
     "shard_videos", 256, "Videos a shard; an interrupted run loses at most one.", lower_bound=1)
-_TOKENIZER = flags.DEFINE_string("tokenizer", None, "SentencePiece model; none: train one.")
+_TOKENIZER = flags.DEFINE_string(
+    "tokenizer", None, "SentencePiece model or tokenizer.json; none: train a SentencePiece model.")
 _VOCAB_SIZE = flags.DEFINE_integer("vocab_size", 4000, "Pieces of the trained tokenizer.")
 _SPACY_MODEL = flags.DEFINE_string("spacy_model", None, "spaCy model that cuts the phrases.")
 

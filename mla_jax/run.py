@@ -15,9 +15,17 @@ from mla_jax.data.examples import Shapes
 from mla_jax.data.pipeline import Reader
 from mla_jax.data.records import MediaStore
 from mla_jax.data.sources import Texts
-from mla_jax.data.text import Tokenizer
+from mla_jax.data.text import (
+  TOKENIZER_FILES,
+  TOKENIZER_JSON,
+  Tokenizer,
+  stored_name,
+  stored_tokenizer,
+)
 from mla_jax.errors import UserError
 from mla_jax.models.mla import MLA, build_model
+from mla_jax.models.pretrained import check_pretrained
+from mla_jax.models.text_encoder import TextConfig
 from mla_jax.tasks.base import Evaluate, Task
 from mla_jax.tasks.registry import make_task
 
@@ -45,10 +53,11 @@ def open_run(config: ConfigDict, workdir: pathlib.Path) -> Run:
     UserError: the prepared data does not fit the config (kind or width of the media, vocabulary).
   """
   task = make_task(config)
-  tokenizer = Tokenizer.load(workdir / "tokenizer.model")
+  found = stored_tokenizer(workdir)
+  tokenizer = Tokenizer.load(found)
   if tokenizer.vocab_size > config.model.text.vocab_size:
     raise UserError(
-        f"{workdir}/tokenizer.model: has {tokenizer.vocab_size} pieces, the model embeds "
+        f"{found}: has {tokenizer.vocab_size} pieces, the model embeds "
         f"{config.model.text.vocab_size}; set --config.model.text.vocab_size"
     )
   reader = Reader(
@@ -97,8 +106,8 @@ def start_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
     UserError: the workdir holds a run of another config, or the prepared data is not there.
   """
   saved = workdir / "config.json"
-  family = family_dir(config)
-  tokenizer = family / config.data.tokenizer
+  family, tokenizer = family_dir(config), _tokenizer(config)
+  text = TextConfig.from_config(config.model.text, config.model.width)
   if saved.exists():
     different = config_lib.diff_configs(config_lib.read_config(saved), config)
     if different:
@@ -107,7 +116,12 @@ def start_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
           "use another --workdir or the same config"
       )
     return
-  _copy(tokenizer, workdir / "tokenizer.model")
+  # Now, since mending the config would need another workdir later.
+  if text.pretrained:
+    check_pretrained(text)
+  for name in TOKENIZER_FILES:  # Left by a start that failed.
+    (workdir / name).unlink(missing_ok=True)
+  _copy(tokenizer, workdir / stored_name(tokenizer))
   for source in config.data.sources.values():
     found = family / source.texts / "answers.json"
     if found.exists():
@@ -183,7 +197,18 @@ def _answers(workdir: pathlib.Path, config: ConfigDict) -> dict[str, int]:
   return {answer: number for number, (answer, _) in enumerate(ranked[: config.model.num_answers])}
 
 
+def _tokenizer(config: ConfigDict) -> pathlib.Path:
+  """The file a new workdir gets its tokenizer from: pretrained weights bring their own."""
+  given, pretrained = config.data.tokenizer, config.model.text.pretrained
+  return pathlib.Path(pretrained) / TOKENIZER_JSON if pretrained else family_dir(config) / given
+
+
 def _copy(source: pathlib.Path, target: pathlib.Path) -> None:
   if not source.exists():
-    raise UserError(f"{source}: not there; prepare the dataset that makes it (see data.tokenizer)")
+    others = [source.with_name(name) for name in TOKENIZER_FILES]
+    near = next((f"there is {other.name}" for other in others if other.exists()), "")
+    raise UserError(
+        f"{source}: not there{near and f' ({near})'}; prepare the dataset that makes it (see"
+        " data.tokenizer)"
+    )
   shutil.copyfile(source, target)

@@ -1,6 +1,6 @@
 """The state of training, how it is born and stepped. Its randomness is folded from (seed, step)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import dataclasses
 from typing import Any
 
@@ -8,6 +8,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
+import numpy as np
 import optax
 
 from mla_jax import sharding
@@ -86,6 +87,25 @@ def create_train_state(
   """
   abstract = abstract_train_state(init_fn, tx, mesh, rules, ema=ema)
   return jax.jit(_state_fn(init_fn, tx, ema), out_shardings=state_shardings(abstract))()
+
+
+def replace_params(state: TrainState, values: Mapping[str, np.ndarray]) -> TrainState:
+  """A new state with some parameters, and their moving averages, set to `values` by path "a/b/c".
+
+  The state of the optimizer stays: that of a new state depends on no parameter's value.
+  """
+
+  def replaced(path: Any, leaf: jax.Array) -> jax.Array:
+    value = values.get(sharding.path_name(path))
+    if value is None:
+      return leaf
+    # Never an alias: a step hands the memory of the old parameters to the new ones.
+    return jax.device_put(value.astype(leaf.dtype), leaf.sharding, may_alias=False)
+
+  params, ema_params = (
+      jax.tree_util.tree_map_with_path(replaced, tree) for tree in (state.params, state.ema_params)
+  )
+  return dataclasses.replace(state, params=params, ema_params=ema_params)
 
 
 def state_shardings(abstract: TrainState) -> TrainState:

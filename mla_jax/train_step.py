@@ -18,6 +18,7 @@ from mla_jax.data import pipeline
 from mla_jax.data.sources import Source
 from mla_jax.errors import UserError
 from mla_jax.metrics import MetricAccumulator
+from mla_jax.models import bert_encoder, pretrained
 from mla_jax.models.mla import MLA
 from mla_jax.run import Run
 from mla_jax.tasks.base import Batch, Metrics, Task
@@ -78,13 +79,18 @@ class Training:
     return sum(source.rows for source in self.sources)
 
   def start(self, saved: checkpoints.Checkpointer) -> TrainState:
-    """The newest checkpoint, or a new state."""
+    """The newest checkpoint, or a new state, from pretrained weights where the config names any."""
     if saved.latest_step() is not None:
       return saved.restore(self.abstract, config=self.meta["config"])
-    config = self.run.config
-    return train_state_lib.create_train_state(
-        init_params(self.run.model, config), self.tx, self.run.mesh, ema=_has_ema(config)
+    config, model = self.run.config, self.run.model
+    shapes = {k: v.shape for k, v in sharding.named_leaves(self.abstract.params).items()}
+    weights = (
+        pretrained.read_bert(model.text_config, shapes) if model.text_config.pretrained else {}
     )
+    state = train_state_lib.create_train_state(
+        init_params(model, config), self.tx, self.run.mesh, ema=_has_ema(config)
+    )
+    return train_state_lib.replace_params(state, weights)
 
   def batches(self, steps: range) -> Iterator[Batch]:
     """The global batches of these steps, on the devices."""
@@ -224,7 +230,9 @@ def _make_optimizer(
     run: Run,
 ) -> tuple[optax.GradientTransformation, Callable[[Any], jax.Array]]:
   params = jax.eval_shape(init_params(run.model, run.config))
-  return optimizers.make_optimizer(run.config.optimizer, params, run.config.train.steps)
+  frozen = bert_encoder.frozen_parameters(run.model.text_config)
+  config = run.config
+  return optimizers.make_optimizer(config.optimizer, params, config.train.steps, frozen)
 
 
 def _has_ema(config: ConfigDict) -> bool:

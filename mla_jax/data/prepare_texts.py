@@ -14,7 +14,7 @@ from mla_jax.data import answers, record_format, record_writer
 from mla_jax.data.annotations.schema import Annotations, TextItem
 from mla_jax.data.record_format import TextRecord
 from mla_jax.data.segments import cut_text
-from mla_jax.data.text import Tokenizer, train_tokenizer
+from mla_jax.data.text import TOKENIZER_MODEL, Tokenizer, stored_name, train_tokenizer
 from mla_jax.errors import UserError
 
 SHARD_TEXTS = 65_536
@@ -28,7 +28,7 @@ class TextSettings:
 
   Attributes:
     vocab_size: pieces of the trained tokenizer.
-    tokenizer: a SentencePiece model to use instead of training one.
+    tokenizer: a SentencePiece model or a tokenizer.json to use instead of training one.
     spacy_model: cuts phrases instead of the rules of `segments.py`.
   """
 
@@ -134,7 +134,7 @@ def _write_folder(
       "kind": "texts",
       "feature_width": None,
       "dataset": dataset,
-      "settings": _described(directory, settings),
+      "settings": _described(settings),
       "counts": [dataclasses.asdict(count) for count in annotations.counts],
       "notes": notes,
       "answers": len(vocabulary),
@@ -148,12 +148,11 @@ def _write_folder(
   return manifest
 
 
-def _described(directory: pathlib.Path, settings: TextSettings) -> dict[str, Any]:
-  path = directory / record_format.TOKENIZER
-  given = settings.tokenizer is not None
+def _described(settings: TextSettings) -> dict[str, Any]:
+  given = settings.tokenizer
   return {
       "vocab_size": None if given else settings.vocab_size,
-      "tokenizer": record_format.file_entry(path)["sha256"] if given else "trained",
+      "tokenizer": record_format.file_entry(given)["sha256"] if given else "trained",
       "spacy_model": settings.spacy_model,
   }
 
@@ -164,9 +163,10 @@ def _write_tokenizer(
     settings: TextSettings,
     notes: list[str],
 ) -> list[dict[str, Any]]:
-  path = directory / record_format.TOKENIZER
+  path = directory / TOKENIZER_MODEL
   if settings.tokenizer is not None:
     Tokenizer.load(settings.tokenizer)  # A file that is no model must not be found in training.
+    path = directory / stored_name(settings.tokenizer)
     shutil.copyfile(settings.tokenizer, path)
   elif training:
     texts = itertools.chain.from_iterable(

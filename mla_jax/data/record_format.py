@@ -28,7 +28,6 @@ MEDIA_SPLIT = "videos"
 MANIFEST = "manifest.json"
 PARTIAL = ".partial"  # Suffix of what is being written; the next run removes it.
 VIDEO_IDS = "video_ids.txt"
-TOKENIZER = "tokenizer.model"
 ANSWERS = "answers.json"
 TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_INDEX}"
 TFDS_FILES = ("dataset_info.json", "features.json")

@@ -1,4 +1,4 @@
-"""SentencePiece tokens, and which segment of the text each belongs to."""
+"""Tokens of a text, and which segment of it each belongs to."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -8,6 +8,7 @@ import itertools
 import os
 import pathlib
 import re
+from typing import Protocol
 
 from absl import logging
 from jaxtyping import Bool, Int32
@@ -16,8 +17,10 @@ import sentencepiece
 from sentencepiece import sentencepiece_pb2
 
 from mla_jax.data.annotations.schema import Segment
+from mla_jax.data.tokenizer_json import JsonTokenizer, Span
 from mla_jax.errors import UserError
 
+TOKENIZER_MODEL, TOKENIZER_JSON = TOKENIZER_FILES = ("tokenizer.model", "tokenizer.json")
 _WORD = re.compile(r"\w+")
 _COMMON = 5
 
@@ -37,18 +40,51 @@ class TokenizedText:
   segment: Int32[np.ndarray, " L"]
 
 
-class Tokenizer:
-  """A SentencePiece model; safe to use from many threads."""
+class Cutter(Protocol):
+  """What kinds of tokenizers differ in."""
+
+  vocab_size: int
+
+  def cut(self, text: str, length: int) -> tuple[list[int], list[Span]]:
+    """At most `length` ids, and the characters of `text` each stands for, ascending.
+
+    None: it stands for none, like BERT's [CLS]. A span without characters belongs to the character
+    that follows.
+    """
+
+
+class SentencePiece:
+  """A SentencePiece model."""
 
   def __init__(self, processor: sentencepiece.SentencePieceProcessor):
     self._processor = processor
     self.vocab_size: int = processor.vocab_size()
 
+  def cut(self, text: str, length: int) -> tuple[list[int], list[Span]]:
+    # Parsed here, since "proto" means something else in every other release.
+    encoded = self._processor.Encode(text, out_type="serialized_proto")
+    pieces = sentencepiece_pb2.SentencePieceText.FromString(encoded).pieces[:length]
+    spans = [(piece.begin, piece.end) for piece in pieces]
+    if not text.isascii():
+      spans = _characters(text, spans)
+    return [piece.id for piece in pieces], list(spans)
+
+
+class Tokenizer:
+  """A SentencePiece model or a `tokenizer.json`; safe to use from many threads."""
+
+  def __init__(self, cutter: Cutter):
+    self._cutter = cutter
+    self.vocab_size = cutter.vocab_size
+
   @classmethod
   def load(cls, path: str | pathlib.Path) -> "Tokenizer":
-    """Raises `UserError` where there is no sound SentencePiece model."""
+    """Raises `UserError` where there is no sound tokenizer of the kind that the name tells."""
+    path = pathlib.Path(path)
+    if stored_name(path) == TOKENIZER_JSON:
+      return cls(JsonTokenizer.load(path))
     try:
-      model = pathlib.Path(path).read_bytes()
+      model = path.read_bytes()
     except OSError as error:
       raise UserError(
           f"{path}: cannot be read ({error.strerror}): give a SentencePiece model file") from None
@@ -56,13 +92,13 @@ class Tokenizer:
 
   @classmethod
   def from_bytes(cls, model: bytes, name: str = "tokenizer") -> "Tokenizer":
-    """A tokenizer from a serialised model; `name` is what an error calls it."""
+    """A tokenizer from a serialised SentencePiece model; `name` is what an error calls it."""
     processor = sentencepiece.SentencePieceProcessor()
     try:
       processor.LoadFromSerializedProto(model)
     except (RuntimeError, ValueError):
       raise UserError(f"{name}: not a SentencePiece model, or damaged: give another file") from None
-    return cls(processor)
+    return cls(SentencePiece(processor))
 
   def encode(
       self, text: str, segments: Sequence[Segment], *, length: int, most_segments: int
@@ -72,6 +108,7 @@ class Tokenizer:
     A token belongs to the segment that has most of its characters (the first of equals), to none
     where no segment touches it. Blanks count for nothing; a token of a blank alone, or of no
     character of its own (the first bytes of a letter), goes with the character that follows.
+    [CLS] and [SEP], where a tokenizer adds them, are real tokens that belong to none.
 
     Args:
       text: any text.
@@ -79,18 +116,30 @@ class Tokenizer:
       length: L.
       most_segments: M; segments past it are none (`merge_segments` first).
     """
-    # Parsed here, since "proto" means something else in every other release.
-    encoded = self._processor.Encode(text, out_type="serialized_proto")
-    pieces = sentencepiece_pb2.SentencePieceText.FromString(encoded).pieces[:length]
+    ids, spans = self._cutter.cut(text, length)
     found = TokenizedText(
         np.zeros(length, np.int32), np.zeros(length, np.bool_), np.zeros(length, np.int32))
-    found.ids[: len(pieces)] = [piece.id for piece in pieces]
-    found.mask[: len(pieces)] = True
-    spans = [(piece.begin, piece.end) for piece in pieces]
-    if not text.isascii():
-      spans = _characters(text, spans)
-    found.segment[: len(pieces)] = _assign(text, spans, segments[:most_segments])
+    found.ids[: len(ids)] = ids
+    found.mask[: len(ids)] = True
+    found.segment[: len(ids)] = _assign(text, spans, segments[:most_segments])
     return found
+
+
+def stored_name(path: pathlib.Path) -> str:
+  """The name a tokenizer's file gets in a prepared folder and in a workdir."""
+  return TOKENIZER_JSON if path.suffix == ".json" else TOKENIZER_MODEL
+
+
+def stored_tokenizer(folder: pathlib.Path) -> pathlib.Path:
+  """The tokenizer of a prepared folder or a workdir, of whichever kind it is.
+
+  Raises:
+    UserError: there is none.
+  """
+  for name in TOKENIZER_FILES:
+    if (folder / name).exists():
+      return folder / name
+  raise UserError(f"{folder}: holds no {' or '.join(TOKENIZER_FILES)}: restore it from a copy")
 
 
 def train_tokenizer(texts: Iterable[str], path: str | pathlib.Path, vocab_size: int) -> int:
@@ -157,11 +206,15 @@ def _characters(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]
   return [(character[begin], character[end]) for begin, end in spans]
 
 
-def _assign(text: str, spans: list[tuple[int, int]], segments: Sequence[Segment]) -> list[int]:
+def _assign(text: str, spans: Sequence[Span], segments: Sequence[Segment]) -> list[int]:
   """For each span, the number (from 1) of the segment that overlaps it most; 0 = none."""
   numbers = []
   first = 0  # Segments before it end before this span starts, and before all later ones.
-  for begin, end in spans:
+  for span in spans:
+    if span is None:
+      numbers.append(0)
+      continue
+    begin, end = span
     while begin < end and text[begin].isspace():
       begin += 1
     end = max(end, begin + 1)

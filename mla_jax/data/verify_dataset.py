@@ -15,7 +15,7 @@ from mla_jax.data import answers, record_format
 from mla_jax.data.media import Media
 from mla_jax.data.record_format import TextRecord
 from mla_jax.data.records import MediaStore, TextStore
-from mla_jax.data.text import Tokenizer
+from mla_jax.data.text import TOKENIZER_FILES, Tokenizer
 from mla_jax.data.workers import progress_bar
 from mla_jax.errors import UserError
 
@@ -162,8 +162,8 @@ def _verify_texts(folder: pathlib.Path) -> str:
           raise UserError(f"{folder}: split {split}: record {i} ({record.item_id}): {reason}")
         seen.add(record.item_id)
   names = {entry["name"] for entry in store.manifest["files"]}
-  if record_format.TOKENIZER in names:
-    Tokenizer.load(folder / record_format.TOKENIZER)
+  for name in names & set(TOKENIZER_FILES):
+    Tokenizer.load(folder / name)
   if record_format.ANSWERS in names:
     answers.read_answers(folder / record_format.ANSWERS)
   return f"{len(seen):,} texts in " + ", ".join(f"{n} ({c:,})" for n, c in store.splits.items())

@@ -202,16 +202,17 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
-  """Two dense layers, four times wider inside, with a GELU (tanh form) between."""
+  """Two dense layers, four times wider inside, with a GELU (tanh form, or exact) between."""
 
   out_init: Initializer
   dtype: Dtype = jnp.float32
+  exact: bool = False
 
   @nn.compact
   def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
     width = x.shape[-1]
     hidden = Dense(4 * width, dtype=self.dtype, name="up")(x)
-    hidden = nn.gelu(hidden, approximate=True)
+    hidden = nn.gelu(hidden, approximate=not self.exact)
     return Dense(width, dtype=self.dtype, kernel_init=self.out_init, name="down")(hidden)
 
 
@@ -258,25 +259,48 @@ def transformer(
     *,
     train: bool,
 ) -> Float[Array, "B Q D"]:
-  """A stack of layers and a last norm, made inside the caller's compact method.
-
-  Parameters are `layer_0`, `layer_1`, ... or, with `common.scan`, one `layers` stacked on axis 0;
-  the last norm is `norm`.
-  """
-  scan = common.scan and layers > 0
-  layer = nn.remat(Layer, prevent_cse=not scan) if common.remat else Layer
+  """A stack of pre-norm layers and a last norm `norm`, made inside the caller's compact method."""
   branches = 2 if memory is None else 3
   arguments = (common, heads, residual_init(branches * layers), train)
-  if scan:
-    step = nn.scan(
-        lambda layer, x, *rest: (layer(x, *rest), None),
-        variable_axes={"params": 0},
-        split_rngs={"params": True, "dropout": True},
-        in_axes=nn.broadcast,
-        length=layers,
-    )
-    x, _ = step(layer(*arguments, name="layers"), x, mask, memory, memory_mask)
-  else:
-    for i in range(layers):
-      x = layer(*arguments, name=f"layer_{i}")(x, mask, memory, memory_mask)
+  x = stack(Layer, common, arguments, range(layers), x, mask, memory, memory_mask)
   return LayerNorm(common.dtype, name="norm")(x)
+
+
+def stack(
+    layer_type: type[nn.Module],
+    common: Common,
+    arguments: tuple[Any, ...],
+    numbers: range,
+    x: Float[Array, "B Q D"],
+    *others: Array | None,
+    scanned: str = "layers",
+) -> Float[Array, "B Q D"]:
+  """Layers one behind the other, made inside the caller's compact method.
+
+  Parameters are `layer_N` for each of `numbers` or, with `common.scan`, one `scanned` stacked on
+  axis 0.
+
+  Args:
+    layer_type: of every layer.
+    common: says whether to scan and to recompute.
+    arguments: with which a layer is made.
+    numbers: of the layers.
+    x: what goes through them.
+    *others: what each layer gets beside it.
+    scanned: name of the scanned layers.
+  """
+  scan = common.scan and len(numbers) > 0
+  layer = nn.remat(layer_type, prevent_cse=not scan) if common.remat else layer_type
+  if not scan:
+    for number in numbers:
+      x = layer(*arguments, name=f"layer_{number}")(x, *others)
+    return x
+  step = nn.scan(
+      lambda layer, x, *rest: (layer(x, *rest), None),
+      variable_axes={"params": 0},
+      split_rngs={"params": True, "dropout": True},
+      in_axes=nn.broadcast,
+      length=len(numbers),
+  )
+  x, _ = step(layer(*arguments, name=scanned), x, *others)
+  return x

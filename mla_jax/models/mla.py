@@ -11,10 +11,11 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 from ml_collections import ConfigDict
 
 from mla_jax.errors import UserError, check_choice
-from mla_jax.models import fusion, layers, pooling, text_encoder, video_encoder
+from mla_jax.models import bert_encoder, fusion, layers, pooling, text_encoder, video_encoder
 
 MAX_LOG_SCALE = math.log(100.0)
 _DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+_TEXT_ENCODERS = {"scratch": text_encoder.TextEncoder, "bert": bert_encoder.BertEncoder}
 
 
 @flax.struct.dataclass
@@ -107,11 +108,11 @@ class MLA(nn.Module):
   def setup(self) -> None:
     if self.use_video:
       self.video = video_encoder.VideoEncoder(self.common, self.video_config)
-    self.text = text_encoder.TextEncoder(self.common, self.text_config)
+    self.text = _TEXT_ENCODERS[self.text_config.kind](self.common, self.text_config)
     if self.num_answers:
       self.fusion = fusion.Fusion(self.common, self.fusion_config)
     self.heads = Heads(
-        self.common, self.embed_dim, self.num_answers, self.text_config.heads, self.use_video
+        self.common, self.embed_dim, self.num_answers, self.fusion_config.heads, self.use_video
     )
     self.learned_scales = LearnedScales(self.init_temperature, self.init_bias, name="scales")
 
@@ -230,7 +231,7 @@ def build_model(
   """
   check_choice("model.dtype", config.dtype, _DTYPES)
   check_choice("model.video.kind", config.video.kind, ("features", "pixels"))
-  for part in ("video", "text", "fusion"):
+  for part in ("video", "fusion"):
     heads = config[part].heads
     if heads < 1 or config.width % heads:
       raise UserError(
@@ -245,7 +246,7 @@ def build_model(
           dtype=_DTYPES[config.dtype],
       ),
       video_config=video_encoder.VideoConfig(**config.video),
-      text_config=text_encoder.TextConfig(**config.text),
+      text_config=text_encoder.TextConfig.from_config(config.text, config.width),
       fusion_config=fusion.FusionConfig(**config.fusion),
       embed_dim=config.embed_dim,
       num_answers=config.num_answers,

@@ -10,6 +10,7 @@ from mla_jax.data import answers, prepare_texts, record_format, record_writer
 from mla_jax.data.annotations.schema import Annotations, Count, Segment, TextItem, Video
 from mla_jax.data.prepare_texts import TextSettings, training_splits
 from mla_jax.data.records import TextStore
+from mla_jax.data.text import TOKENIZER_MODEL
 from mla_jax.errors import UserError
 from tests.data.media_folders import digests
 
@@ -81,7 +82,7 @@ def test_tfds_opens_the_folder(tmp_path: pathlib.Path) -> None:
 
 def test_the_tokenizer_sees_training_texts_and_answers_only(tmp_path: pathlib.Path) -> None:
   def model(name: str, items: list[TextItem]) -> bytes:
-    return (_prepare(tmp_path / name, items) / record_format.TOKENIZER).read_bytes()
+    return (_prepare(tmp_path / name, items) / TOKENIZER_MODEL).read_bytes()
 
   items = _questions()
   whole = model("whole", items)
@@ -117,15 +118,15 @@ def test_training_splits(splits: list[str], expected: list[str]) -> None:
 
 def test_without_a_training_split_there_is_no_tokenizer(tmp_path: pathlib.Path) -> None:
   folder = _prepare(tmp_path, _questions()[3:])
-  assert not (folder / record_format.TOKENIZER).exists()
+  assert not (folder / TOKENIZER_MODEL).exists()
   assert not (folder / record_format.ANSWERS).exists()
   assert "no training split" in TextStore.open(folder).manifest["notes"][-1]
 
 
 def test_a_given_tokenizer_is_copied(tmp_path: pathlib.Path) -> None:
-  model = _prepare(tmp_path / "a", _questions()) / record_format.TOKENIZER
+  model = _prepare(tmp_path / "a", _questions()) / TOKENIZER_MODEL
   folder = _prepare(tmp_path / "b", _questions()[3:], settings=TextSettings(tokenizer=model))
-  assert (folder / record_format.TOKENIZER).read_bytes() == model.read_bytes()
+  assert (folder / TOKENIZER_MODEL).read_bytes() == model.read_bytes()
   (tmp_path / "bad.model").write_bytes(b"no model")
   for name in ("bad.model", "none.model"):
     settings = TextSettings(tokenizer=tmp_path / name)

@@ -1,0 +1,114 @@
+"""A text encoder of the BERT family (Devlin et al., arXiv 1810.04805), trained in whole or part."""
+
+import dataclasses
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from mla_jax.models import layers
+from mla_jax.models.text_encoder import TextConfig, check_length, hide_tokens
+
+TOKEN_TYPES = 2  # Rows of BERT's table of them; a text is all of the first.
+
+
+class BertLayer(nn.Module):
+  """Post-norm layer: the norms stand behind the sums, and the GELU is exact."""
+
+  common: layers.Common
+  config: TextConfig
+  train: bool
+
+  @nn.compact
+  def __call__(
+      self, x: Float[Array, "B L W"], mask: Bool[Array, "B L"]
+  ) -> Float[Array, "B L W"]:
+    arguments = (layers.table_init, self.common.dtype)
+    attention = layers.Attention(self.config.heads, *arguments, name="attention")
+    x = self._norm("attention_norm")(x + self._drop(attention(x, mask)))
+    mlp = layers.Mlp(*arguments, exact=True, name="mlp")
+    return self._norm("mlp_norm")(x + self._drop(mlp(x)))
+
+  def _norm(self, name: str) -> layers.LayerNorm:
+    return layers.LayerNorm(self.common.dtype, self.config.norm_epsilon, name=name)
+
+  def _drop(self, x: Float[Array, "B L W"]) -> Float[Array, "B L W"]:
+    return layers.Dropout(self.common.dropout)(x, train=self.train)
+
+
+class Bert(nn.Module):
+  """Token ids to the last hidden states, as `transformers.BertModel` gives them.
+
+  What is frozen (`frozen_parameters`) has no dropout and no backward pass.
+  """
+
+  common: layers.Common
+  config: TextConfig
+
+  @nn.compact
+  def __call__(
+      self, text: Int[Array, "B L"], mask: Bool[Array, "B L"], *, train: bool
+  ) -> Float[Array, "B L W"]:
+    common, config = self.common, self.config
+    frozen = config.frozen_layers
+    x = self._embed(text)
+    if frozen < 0:
+      x = layers.Dropout(common.dropout)(x, train=train)
+    else:
+      still = (common, config, False)
+      x = layers.stack(
+          BertLayer, common, still, range(frozen), x, mask, scanned="frozen_layers"
+      )
+      x = jax.lax.stop_gradient(x)
+    numbers = range(max(frozen, 0), config.layers)
+    return layers.stack(BertLayer, common, (common, config, train), numbers, x, mask)
+
+  def _embed(self, text: Int[Array, "B L"]) -> Float[Array, "B L W"]:
+    config = self.config
+    init, width = layers.table_init, config.width
+    word = nn.Embed(config.vocab_size, width, embedding_init=init, name="word")
+    position = self.param("position", init, (config.max_length, width), jnp.float32)
+    token_type = self.param("token_type", init, (TOKEN_TYPES, width), jnp.float32)
+    x = word(text) + position[: text.shape[1]] + token_type[0]
+    return layers.LayerNorm(self.common.dtype, config.norm_epsilon, name="norm")(x)
+
+
+class BertEncoder(nn.Module):
+  """`Bert` as text encoder: like `TextEncoder`, with the states brought to the model's width.
+
+  `token_dropout` hides tokens as there; [CLS] and [SEP] are tokens like others.
+  """
+
+  common: layers.Common
+  config: TextConfig
+
+  @nn.compact
+  def __call__(
+      self, text: Int[Array, "B L"], mask: Bool[Array, "B L"], *, train: bool
+  ) -> tuple[Float[Array, "B L D"], Bool[Array, "B L"]]:
+    common, config = self.common, self.config
+    check_length(text, config)
+    if train and config.token_dropout:
+      mask = hide_tokens(self.make_rng("dropout"), mask, config.token_dropout)
+    x = Bert(dataclasses.replace(common, width=config.width), config, name="bert")(
+        text, mask, train=train
+    )
+    if config.width != common.width:
+      x = layers.LayerNorm(common.dtype, name="projection_norm")(x)
+      # With all layers frozen this is the text side's only noise.
+      x = layers.Dropout(common.dropout)(x, train=train)
+      x = layers.Dense(common.width, dtype=common.dtype, name="projection")(x)
+    return jnp.where(mask[..., None], x, jnp.zeros((), x.dtype)), mask
+
+
+def frozen_parameters(config: TextConfig) -> tuple[str, ...]:
+  """Patterns over the paths of the model's parameters: what `frozen_layers` keeps as it is.
+
+  A pattern may match nothing: with `scan` the frozen layers are `frozen_layers`, else `layer_N`.
+  """
+  if config.kind != "bert" or config.frozen_layers < 0:
+    return ()
+  names = ["word", "position", "token_type", "norm", "frozen_layers"]
+  names += [f"layer_{number}" for number in range(config.frozen_layers)]
+  return (rf"text/bert/({'|'.join(names)})(/.*)?",)
