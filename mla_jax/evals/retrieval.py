@@ -184,7 +184,7 @@ def _count(query: int, row: Float[np.ndarray, " gallery"], own: float) -> tuple[
         f"retrieval scores: query {query} has a NaN: evaluate a checkpoint from before the model "
         "diverged"
     )
-  return np.count_nonzero(row > own), np.count_nonzero(row == own) - 1
+  return int(np.count_nonzero(row > own)), int(np.count_nonzero(row == own)) - 1
 
 
 def _blocks(rows: int, row_floats: int) -> Iterator[tuple[int, int]]:
