@@ -52,7 +52,9 @@ def test_the_readme_has_the_commands_this_file_knows() -> None:
   found = commands()
   assert {line for line in found if line.startswith("make")} == {"make demo", "make test"}
   modules = {line.split()[2] for line in found if line.startswith("python")}
-  assert modules == {"mla_jax.prepare", "mla_jax.verify", "mla_jax.main"}
+  assert modules == {
+      f"mla_jax.{name}" for name in ("prepare", "verify", "main", "compare", "leakage")
+  }
   assert len(found) >= 10
 
 

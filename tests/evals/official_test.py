@@ -7,6 +7,7 @@ The files belong to others and are not here. MLA_JAX_OFFICIAL_PREDICTIONS names 
   nextqa/          of doc-doc/NExT-QA: dataset/nextqa/val.csv and
                    results/HGA-bert-ft-h256-val-example.json
   activitynet_qa/  of MILVLG/activitynet-qa: dataset/val_a.json, evaluation/pred_val_example.json
+  tgif_qa/         of YunseokJANG/tgif-qa: dataset/Test_count_question.csv
 """
 
 import csv
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mla_jax.evals import didemo, highlights, multiple_choice, qa, question_types
+from mla_jax.evals import counting, didemo, highlights, multiple_choice, qa, question_types
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +118,16 @@ def test_activitynet_qa(official: pathlib.Path) -> None:
   right = sum(predicted[row["question_id"]] == row["answer"] for row in free)
   assert found["by_group"]["free"]["questions"] == len(free) == 12600
   assert found["by_group"]["free"]["accuracy"] == pytest.approx(100 * right / len(free))
+
+
+def test_tgif_count(official: pathlib.Path) -> None:
+  """Constant predictions; the README's table has 7.78 ("most frequent words", always 2)."""
+  with (official / "tgif_qa" / "Test_count_question.csv").open(newline="") as file:
+    labels = np.array([int(row["answer"]) for row in csv.DictReader(file, delimiter="\t")])
+  raw, clipped = [], []
+  for count in (2, 3, 4):
+    found = counting.errors(np.full(len(labels), count), labels, resamples=2)
+    raw.append(f"{found['mse_raw_labels']:.2f}")
+    clipped.append(f"{found['mse_clipped_labels']:.2f}")
+  assert raw == ["7.78", "6.92", "8.06"]
+  assert clipped[1] == "5.63"
