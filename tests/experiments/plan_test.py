@@ -1,5 +1,6 @@
 """Which runs an experiment is made of, and what is wrong with one before anything runs."""
 
+import pathlib
 import textwrap
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from mla_jax.errors import UserError
 from mla_jax.experiments import plan
 
+EXPERIMENTS = pathlib.Path(__file__).resolve().parents[2] / "configs" / "experiments"
 CONFIG = "configs/msrvtt_mini_retrieval.py:debug"
 
 
@@ -73,3 +75,13 @@ def test_a_key_no_config_has_is_found_before_any_run(tmp_path):
   path = experiment_file(tmp_path, cells="(Cell('a'), Cell('b', {'loss.segmnt_weight': 0.0}))")
   with pytest.raises(UserError, match=r"did you mean --config\.loss\.segment_weight"):
     plan.plan_runs(plan.load_experiment(path))
+
+
+@pytest.mark.parametrize("argument", ["", ":final", ":minilm", ":minilm,final"])
+@pytest.mark.parametrize("name", sorted(path.name for path in EXPERIMENTS.glob("*.py")))
+def test_every_experiment_plans_runs_that_differ(name, argument):
+  experiment = plan.load_experiment(f"{EXPERIMENTS / name}{argument}")
+  runs = plan.plan_runs(experiment)
+  assert len({run.config_hash for run in runs}) == len(runs)
+  splits = {run.overrides["data.eval_split"] for run in runs}
+  assert (splits == {"dev"}) != ("final" in argument)
