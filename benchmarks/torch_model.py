@@ -171,11 +171,9 @@ class TorchRetrieval(nn.Module):
     self.text = TextEncoder(
         text.vocab_size, text.max_length, width, text.layers, text.heads, dropout
     )
+    heads = model.fusion_config.heads
     self.heads = nn.ModuleDict(
-        {
-            f"{side}_global": Head(width, model.fusion_config.heads, model.embed_dim)
-            for side in ("video", "text")
-        }
+        {f"{side}_global": Head(width, heads, model.embed_dim) for side in ("video", "text")}
     )
     self.scales = nn.ParameterDict({"global_log_scale": nn.Parameter(torch.zeros(()))})
 

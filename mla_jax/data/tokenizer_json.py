@@ -15,7 +15,7 @@ class JsonTokenizer:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     self._tokenizer = tokenizer
-    self.vocab_size: int = 1 + max(tokenizer.get_vocab().values())
+    self.vocab_size: int = 1 + max(tokenizer.get_vocab().values(), default=-1)
 
   @classmethod
   def load(cls, path: pathlib.Path) -> "JsonTokenizer":
@@ -28,12 +28,15 @@ class JsonTokenizer:
       raise UserError(
           f"{path}: cannot be read ({error.strerror}): give a tokenizer.json") from None
     try:
-      return cls(tokenizers.Tokenizer.from_buffer(content))
+      found = cls(tokenizers.Tokenizer.from_buffer(content))
     except Exception as error:  # The library raises no kinds of its own.
       reason = (str(error).splitlines() or ["unknown"])[0]
       raise UserError(
           f"{path}: not a tokenizer of the tokenizers library, or damaged ({reason}): give another"
           " file") from None
+    if not found.vocab_size:
+      raise UserError(f"{path}: has no pieces: give another file")
+    return found
 
   def cut(self, text: str, length: int) -> tuple[list[int], list[Span]]:
     """Ids and the characters each stands for, at most `length`.

@@ -110,8 +110,8 @@ def _parameter(
     else:
       value = _of_layer(int(first.removeprefix("layer_")), inside, read)
     found = str(value.shape)
-  except ValueError:  # Of numpy: what is to be joined differs.
-    found = "several shapes"
+  except ValueError:  # Of numpy, in joining.
+    found = "parts that do not join"
   if found != str(shape):
     raise UserError(
         f"{path}: holds {found} for {PATH}{name}, the model has {shape}: it does not go with its"
