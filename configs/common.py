@@ -107,6 +107,8 @@ def model() -> ConfigDict:
       "norm_epsilon": 1e-12,
       "pretrained": ml_collections.config_dict.placeholder(str),  # Folder; its tokenizer is used.
       "frozen_layers": -1,  # 0: the embeddings are not trained; N: nor are the first N layers.
+      # Folder, shared by runs, for what the frozen layers make of the training texts.
+      "cache": ml_collections.config_dict.placeholder(str),
   })
   config.fusion = ConfigDict({"layers": 2, "heads": 4})
   config.num_answers = 1000

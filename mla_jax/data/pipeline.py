@@ -11,6 +11,7 @@ from mla_jax.data.examples import Fields, Shapes, blank_fields, example_fields
 from mla_jax.data.records import MediaStore
 from mla_jax.data.sources import Pool, Source, Texts
 from mla_jax.data.text import Tokenizer
+from mla_jax.data.text_states import TextStates
 
 _PARALLEL_LOOKUPS = 2
 _PREFETCH = 2
@@ -25,12 +26,14 @@ class Reader:
     tokenizer: of the run.
     shapes: sizes of a batch.
     answers: answer -> class; None for tasks without answers.
+    states: what a frozen text encoder makes of every training text; None: texts are token ids.
   """
 
   media: MediaStore | None
   tokenizer: Tokenizer
   shapes: Shapes
   answers: dict[str, int] | None
+  states: TextStates | None = None
 
 
 def train_batches(
@@ -168,6 +171,7 @@ def _pool_texts(
           align=True,
           sentences=pool.sentences,
           rng=rng,
+          states=reader.states,
       )
       | {"mask": np.array(True), "example_id": np.array(item, np.int32)}
       for record, item in zip(pool.texts.store.read(pool.texts.split, items), items, strict=True)
