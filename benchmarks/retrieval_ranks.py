@@ -20,6 +20,7 @@ import numpy as np
 from mla_jax.evals import retrieval
 
 _SIZE = flags.DEFINE_integer("size", 40_000, "Texts and videos ranked in blocks.", lower_bound=2)
+_TEXTS = flags.DEFINE_integer("texts", 0, "How many of these texts ask; 0: all.", lower_bound=0)
 _SORTED = flags.DEFINE_integer(
     "sorted", 10_000, "Texts and videos whose whole matrix is sorted; 0: none.", lower_bound=0)
 _WIDTH = flags.DEFINE_integer("width", 512, "Of the embeddings.", lower_bound=1)
@@ -33,7 +34,9 @@ def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError(f"unknown arguments: {argv[1:]}")
   print(f"numpy {np.__version__}, {_blas()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-  _in_blocks(*_embeddings(_SIZE.value))
+  text, video = _embeddings(_SIZE.value)
+  _in_blocks(text[: _TEXTS.value or None], video)
+  del text, video
   if _SORTED.value:
     _against_sorts(*_embeddings(_SORTED.value))
 
