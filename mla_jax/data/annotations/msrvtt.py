@@ -6,6 +6,7 @@ from typing import Any
 
 from mla_jax.data.annotations import files, msrvtt_splits, open_ended_qa
 from mla_jax.data.annotations.schema import Annotations, Count, TextItem, Video
+from mla_jax.data.annotations.tally import Tally
 from mla_jax.errors import UserError
 
 DATA = "MSRVTT_data.json"
@@ -93,7 +94,7 @@ def video_splits(directory: pathlib.Path) -> dict[str, str]:
 
 def _qa_video(value: Any, where: str) -> str:
   if isinstance(value, str):
-    return files.check_id(value, where)
+    return files.check_id(value.removesuffix(".mp4"), where)
   number = files.expect(value, int, where)
   if not 0 <= number < 10**9:
     raise UserError(f"{where} is {files.short(number)}, not a video's number: {files.MEND}")
@@ -131,7 +132,7 @@ def _read_captions(
   """Video -> (caption id, caption) of each of its captions, in the order of the file."""
   captions: dict[str, list[tuple[str, str]]] = {}
   seen: dict[str, None] = {}
-  stripped = 0
+  tally = Tally(path)
   for number, record in enumerate(files.field(data, "sentences", list, str(path))):
     where = f"{path}: sentences[{number}]"
     record = files.expect(record, dict, where)
@@ -144,12 +145,11 @@ def _read_captions(
     name = files.check_id(f"{video}@{sen_id}", where)
     files.add_new(seen, name, None, f"{where}: caption")
     caption = files.field(record, "caption", str, where)
-    text = files.clean_text(caption, f"{where}: 'caption'")
-    stripped += text != caption
+    text = tally.text(caption, f"{where}: 'caption'", "captions")
     captions.setdefault(video, []).append((name, text))
   if not captions:
     raise UserError(f"{path}: 'sentences' is empty: {files.MEND}")
-  notes += files.stripped_note(path, "captions", stripped)
+  notes += tally.notes()
   return captions
 
 

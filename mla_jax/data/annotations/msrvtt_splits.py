@@ -2,7 +2,7 @@
 
 import pathlib
 
-from mla_jax.data.annotations import files
+from mla_jax.data.annotations import files, tables
 from mla_jax.data.annotations.schema import TextItem
 from mla_jax.errors import UserError
 
@@ -70,8 +70,7 @@ def read_test_1k_a(
   if path is None:
     return []
   items: dict[str, TextItem] = {}
-  for number, row in enumerate(files.read_csv(path, ["key", "video_id", "sentence"]), 2):
-    where = f"{path}: row {number}"
+  for where, row in tables.read_table(path, ["key", "video_id", "sentence"]):
     video = files.check_id(row["video_id"], where)
     item_id = files.check_id(f"{TEST_1K_A}@{row['key']}", where)
     text = files.clean_text(row["sentence"], f"{where}: 'sentence'")
@@ -87,8 +86,7 @@ def _listed(
   if path is None:
     return []
   listed: dict[str, None] = {}
-  for number, row in enumerate(files.read_csv(path, ["video_id"]), 2):
-    where = f"{path}: row {number}"
+  for where, row in tables.read_table(path, ["video_id"]):
     files.add_new(listed, files.check_id(row["video_id"], where), None, f"{where}: video")
   return _known(path, list(listed), videos, notes)
 
