@@ -48,7 +48,10 @@ def read_qa(directory: pathlib.Path) -> Annotations:
   questions = open_ended_qa.read_questions(directory, video_name, _OFFICIAL_QA)
   videos = tuple(Video(name, (name, f"vid{number}")) for number, name in names.items())
   counts = (Count("videos", len(videos), _OFFICIAL_VIDEOS), *questions.counts)
-  return Annotations("msvd", "qa", questions.items, videos, counts, questions.notes)
+  return Annotations(
+      "msvd", "qa", questions.items, videos, counts, questions.notes,
+      leakage="val holds 100 videos of msvd_retrieval's val and 150 of its test; the test videos "
+      "are all among retrieval's test videos")
 
 
 def read_retrieval(directory: pathlib.Path) -> Annotations:

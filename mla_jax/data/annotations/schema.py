@@ -77,12 +77,14 @@ class Video:
       down.
     source_names: stems of a longer file that holds the video; looked up after `media_names`.
     source_span: the seconds of that file which are the video.
+    max_duration: so many seconds from the beginning of its own file are the video.
   """
 
   video_id: str
   media_names: tuple[str, ...]
   source_names: tuple[str, ...] = ()
   source_span: tuple[float, float] = (0.0, float("inf"))
+  max_duration: float = float("inf")
 
 
 @dataclasses.dataclass(frozen=True)

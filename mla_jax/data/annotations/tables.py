@@ -37,18 +37,13 @@ def read_table(
 
 
 def read_rows(
-    path: pathlib.Path, delimiter: str = ",", *, quotes: bool = True
+    path: pathlib.Path, delimiter: str = ","
 ) -> list[tuple[str, list[str]]]:
-  """The rows of a table as lists, each with its place; the header is one; blank lines are not.
-
-  `quotes=False` takes quotes as they stand.
-  """
+  """The rows of a table as lists, each with its place; the header is one; blank lines are not."""
   text = files.read_text(path)
-  quoting = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
   rows = []
   try:
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting, strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     for row in reader:
       where = f"{path}: row {reader.line_num}"
       if any("\n" in value or "\r" in value for value in row):

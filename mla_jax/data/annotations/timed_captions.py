@@ -3,7 +3,7 @@
 from collections.abc import Callable
 import pathlib
 
-from mla_jax.data.annotations import files, msrvtt, paragraphs
+from mla_jax.data.annotations import activitynet, files, msrvtt, paragraphs
 from mla_jax.data.annotations.schema import Annotations, Count, TextItem, Video
 from mla_jax.data.annotations.tally import Tally
 from mla_jax.errors import UserError
@@ -11,8 +11,6 @@ from mla_jax.errors import UserError
 _SEGMENTS = "segments.json"
 _UNLABELED = "unlabeled"  # The split of videos without captions in MSRVTT_data.json.
 _FILES = ("train", "val", "val_1", "val_2", "test")
-_OFFICIAL = {  # Videos and sentences of ActivityNet Captions.
-    "train": (10009, 37421), "val_1": (4917, 17505), "val_2": (4885, 17031)}
 
 
 def read_timed_captions(directory: pathlib.Path) -> Annotations:
@@ -45,7 +43,7 @@ def read_timed_captions(directory: pathlib.Path) -> Annotations:
       if path is not None:
         before = len(items)
         _read_file(path, _always(stem), items, videos, notes)
-        counts += _counts(items[before:], stem, _OFFICIAL.get(stem, (None, None)))
+        counts += _counts(items[before:], stem, activitynet.OFFICIAL.get(stem, (None, None)))
   if not items:
     raise UserError(f"{directory}: has neither {_SEGMENTS} nor any of {', '.join(_FILES)} (.json): "
                     "put the dataset's files there")
@@ -62,7 +60,7 @@ def _read_file(
   before = len(items)
   for timed in paragraphs.read_timed(path, tally, "kept without times"):
     video = timed.video_id
-    videos.setdefault(video, Video(video, _media_names(video)))
+    videos.setdefault(video, activitynet.video(video))
     if timed.sentences:
       split = split_of(video)
       items.append(paragraphs.paragraph(f"{video}@{split}", video, split, timed.sentences))
@@ -83,10 +81,6 @@ def _split_of(directory: pathlib.Path) -> Callable[[str], str]:
 
 def _always(split: str) -> Callable[[str], str]:
   return lambda video: split
-
-
-def _media_names(video: str) -> tuple[str, ...]:
-  return (video, video[2:]) if video.startswith("v_") and len(video) > 2 else (video,)
 
 
 def _counts(
