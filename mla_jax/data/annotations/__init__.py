@@ -4,6 +4,7 @@ from collections.abc import Callable
 import dataclasses
 import importlib
 import pathlib
+import re
 from typing import TypeAlias
 
 from mla_jax.data.annotations.schema import Annotations, TextItem
@@ -88,6 +89,10 @@ def _check(annotations: Annotations, directory: pathlib.Path) -> None:
       raise UserError(
           f"{directory}: text {item.item_id} is of video {item.video_id}, which the files do not "
           "list: repair the annotation files")
+  for split in {item.split for item in annotations.items}:
+    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_]*", split):
+      raise UserError(f"{directory}: split {files.short(split)} is not a usable name: use letters, "
+                      "digits and _")
   if not items:
     raise UserError(f"{directory}: holds no text at all: check that it is the right folder")
 

@@ -66,14 +66,14 @@ def check_width(row: list[str], width: int, where: str) -> None:
 
 def parse_int(text: str, where: str) -> int:
   """A whole number in decimal digits."""
-  if not re.fullmatch(r"-?[0-9]{1,15}", text.strip()):
+  if not re.fullmatch(r" *-?[0-9]{1,15} *", text):
     raise UserError(f"{where} is {files.short(text)}, not a whole number: {files.MEND}")
   return int(text)
 
 
 def parse_seconds(text: str, where: str) -> float:
   """A finite number in decimal digits."""
-  if not re.fullmatch(r"-?[0-9]{1,12}(\.[0-9]{0,20})?", text.strip()):
+  if not re.fullmatch(r" *-?[0-9]{1,12}(\.[0-9]{0,20})? *", text):
     raise UserError(f"{where} is {files.short(text)}, not a number of seconds: {files.MEND}")
   return float(text)
 

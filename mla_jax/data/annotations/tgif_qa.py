@@ -22,7 +22,8 @@ _OFFICIAL: dict[str, dict[str, int | None]] = {  # The README's.
 _PUBLIC = {"action": 20471, "count": 26839}  # Training rows of the files in the repository.
 _TYPES = ("object", "number", "color", "location")  # By their number in the files.
 _OFFICIAL_TYPES = {"test": {"object": 5586, "number": 3148, "color": 3904, "location": 1053}}
-_CANDIDATES = ("a0", "a1", "a2", "a3", "a4")
+_CANDIDATES = ("a1", "a2", "a3", "a4", "a5")
+_HQGA_CANDIDATES = ("a0", "a1", "a2", "a3", "a4")
 # From a row, its place and a tally to what the task's items have beside their id, video and split.
 _Fields: TypeAlias = Callable[[dict[str, str], str, Tally], dict[str, Any]]
 
@@ -102,22 +103,23 @@ def _read_file(
 
 
 def _rows(path: pathlib.Path, task: str) -> Iterator[tuple[str, dict[str, str]]]:
-  """The rows of either form, by HQGA's names of the columns, with `key` and `type`."""
+  """The rows of either form, each with `video`, `qid`, `key` and `type`."""
   columns = ["question", "answer"]
-  choices = list(_CANDIDATES) if task in ("action", "transition") else []
+  choices = task in ("action", "transition")
   if not path.name.removesuffix(".gz").endswith("_question.csv"):
-    for where, row in tables.read_table(path, [*columns, *choices, "video", "qid"]):
+    columns += [*(_HQGA_CANDIDATES if choices else ()), "video", "qid"]
+    for where, row in tables.read_table(path, columns):
       yield where, row | {"key": row["video"], "type": ""}
     return
-  official = [f"a{number}" for number in range(1, 6)] if choices else []
-  columns += [*official, "gif_name", "vid_id", "key", *(["type"] if task == "frameqa" else [])]
+  columns += [*(_CANDIDATES if choices else ()), "gif_name", "vid_id", "key"]
+  columns += ["type"] if task == "frameqa" else []
   for where, row in tables.read_table(path, columns, "\t"):
-    options = {name: row[other] for name, other in zip(choices, official, strict=True)}
-    yield where, row | options | {"video": row["gif_name"], "qid": row["vid_id"]}
+    yield where, row | {"video": row["gif_name"], "qid": row["vid_id"]}
 
 
 def _choice(row: dict[str, str], where: str, tally: Tally) -> dict[str, Any]:
-  candidates = multiple_choice.read_candidates(row, _CANDIDATES, where, tally)
+  columns = _CANDIDATES if "gif_name" in row else _HQGA_CANDIDATES
+  candidates = multiple_choice.read_candidates(row, columns, where, tally)
   index = tables.parse_int(row["answer"], f"{where}: 'answer'")
   return multiple_choice.choice(
       candidates, multiple_choice.check_index(index, candidates, f"{where}: 'answer'"))

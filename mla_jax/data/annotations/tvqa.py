@@ -1,5 +1,6 @@
 """TVQA and TVQA+: five candidates, subtitles, and the moment a question is about."""
 
+import math
 import pathlib
 import re
 from typing import Any
@@ -52,17 +53,20 @@ def read_tvqa_plus(directory: pathlib.Path) -> Annotations:
 
 def read_times(value: Any, where: str) -> tuple[float, float] | None:
   """"start-end" or `[start, end]` in seconds; None where both are NaN."""
+  times = value
   if isinstance(value, str):
     match = re.fullmatch(r"\s*(nan|[0-9.]+)\s*-\s*(nan|[0-9.]+)\s*", value, re.IGNORECASE)
     if match is None:
       raise UserError(f"{where} is {files.short(value)}, not 'start-end': {files.MEND}")
-    value = [None if text.lower() == "nan" else tables.parse_seconds(text, where)
+    times = [math.nan if text.lower() == "nan" else tables.parse_seconds(text, where)
              for text in match.groups()]
-  if len(files.expect(value, list, where)) == 2:
-    value = [None if isinstance(time, float) and time != time else time for time in value]
-    if value == [None, None]:
-      return None
-  return moments.read_window(value, where)
+  unknown = [isinstance(time, float) and math.isnan(time)
+             for time in files.expect(times, list, where)]
+  if len(unknown) == 2 and all(unknown):
+    return None
+  if any(unknown):
+    raise UserError(f"{where} is {files.short(value)}, half of it unknown: {files.MEND}")
+  return moments.read_window(times, where)
 
 
 def _read(
