@@ -92,13 +92,8 @@ def listed_captions(
   tally = Tally(path)
   taken: set[str] = set()
   for split, names in listed.items():
-    texts = []
-    for name in names:
-      where = f"{path}: {name}"
-      for number, caption in enumerate(files.expect(captions.get(name, []), list, where)):
-        text = tally.text(caption, f"{where}: caption {number}", "captions")
-        item_id = f"{split}@{name}@{number}" if name in taken else f"{name}@{number}"
-        texts.append(TextItem(item_id, name, split, text))
+    texts = [text for name in names for text in _texts(
+        path, name, captions.get(name, []), split, tally, taken=name in taken)]
     if not texts:
       raise UserError(f"{path}: no caption for any of the {len(names)} videos of split "
                       f"{split}: check that the lists and the captions belong together")
@@ -115,3 +110,15 @@ def listed_captions(
     found.notes.append(f"{path.name}: {unlisted:,} videos are in no list: left out")
   found.notes.extend(tally.notes())
   return found
+
+
+def _texts(
+    path: pathlib.Path, name: str, captions: Any, split: str, tally: Tally, *, taken: bool
+) -> list[TextItem]:
+  """A video's captions; `taken` where an earlier list has it too."""
+  where = f"{path}: {name}"
+  texts = [tally.text(caption, f"{where}: caption {number}", "captions")
+           for number, caption in enumerate(files.expect(captions, list, where))]
+  prefix = f"{split}@" if taken else ""
+  return [TextItem(f"{prefix}{name}@{number}", name, split, text)
+          for number, text in enumerate(texts)]

@@ -69,14 +69,8 @@ def read_retrieval(directory: pathlib.Path) -> Annotations:
   splits = msrvtt_splits.standard_splits(directory, videos, notes)
   members = {split: [video for video in splits if splits[video] == split]
              for split in dict.fromkeys(splits.values()) if split}
-  items = [TextItem(name, video, split, text)
-           for split, listed in members.items()
-           for video in listed for name, text in captions.get(video, ())]
   more = msrvtt_splits.listed_splits(directory, videos, notes)
-  items += [TextItem(f"{split}@{name}", video, split, text)
-            for split, listed in more.items()
-            for video in listed
-            for name, text in captions.get(video, ())[:_CAPTIONS.get(split)]]
+  items = [*_texts(members, captions), *_texts(more, captions, named=True)]
   fixed = msrvtt_splits.read_test_1k_a(directory, videos, notes)
   items += fixed
   members |= more
@@ -91,6 +85,16 @@ def read_retrieval(directory: pathlib.Path) -> Annotations:
   listed_videos = tuple(Video(name, (name,)) for name in videos)
   return Annotations(
       "msrvtt", "retrieval", tuple(items), listed_videos, tuple(counts), tuple(notes))
+
+
+def _texts(
+    listed: dict[str, list[str]], captions: dict[str, list[tuple[str, str]]], *, named: bool = False
+) -> list[TextItem]:
+  """The captions of the videos of each split; `named`: the split stands in front of their ids."""
+  return [TextItem(f"{split}@{name}" if named else name, video, split, text)
+          for split, videos in listed.items()
+          for video in videos
+          for name, text in captions.get(video, [])[:_CAPTIONS.get(split)]]
 
 
 def video_splits(directory: pathlib.Path) -> dict[str, str]:
