@@ -133,11 +133,11 @@ def test_choices_make_no_vocabulary_and_teach_the_tokenizer(tmp_path: pathlib.Pa
   assert manifest["answers"] == 0
   assert "ceiling" not in manifest["splits"]["val"]
   assert manifest["fields"] == ["candidates", "answer_index"]
-  model = (folder / record_format.TOKENIZER).read_bytes()
+  model = (folder / TOKENIZER_MODEL).read_bytes()
   heard = _choices(0, "train", subtitles=(Subtitle("zebra", 0, 1),))
   for name, item in (("b", heard), ("c", dataclasses.replace(heard, candidates=("quagga", "run")))):
     folder = _prepare(tmp_path / name, [item, _choices(1, "val")])
-    assert (folder / record_format.TOKENIZER).read_bytes() != model
+    assert (folder / TOKENIZER_MODEL).read_bytes() != model
 
 
 def test_the_tokenizer_sees_training_texts_and_answers_only(tmp_path: pathlib.Path) -> None:
