@@ -209,7 +209,7 @@ def _call(path: pathlib.Path, function: str, arg: str | None) -> Any:
   assert spec is not None
   assert spec.loader is not None
   module = importlib.util.module_from_spec(spec)
-  folder = str(_root_of(path.resolve()))
+  folder = str(root_of(path.resolve()))
   sys.path.insert(0, folder)
   try:
     spec.loader.exec_module(module)
@@ -232,7 +232,7 @@ def _call(path: pathlib.Path, function: str, arg: str | None) -> Any:
     sys.path.remove(folder)
 
 
-def _root_of(path: pathlib.Path) -> pathlib.Path:
+def root_of(path: pathlib.Path) -> pathlib.Path:
   """What holds the folder `configs` the file is in, or the folder above its own."""
   return next((p.parent for p in path.parents if p.name == "configs"), path.parent.parent)
 

@@ -13,13 +13,12 @@ import pytest
 from tests import tiny
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+TINY = ["--config.data.dev_fraction=0.3", f"--config.model.video.feature_width={tiny.FEATURES}"]
 # What a tiny dataset needs beyond the README's words; nothing here changes what is run.
 SMALL = {
     "mla_jax.prepare": ["--vocab_size=80", "--workers=1"],
-    "mla_jax.main --config": [
-        "--config.data.dev_fraction=0.3",
-        f"--config.model.video.feature_width={tiny.FEATURES}",
-    ],
+    "mla_jax.main --config": TINY,
+    "mla_jax.experiment": [*TINY, "--resamples=100"],
 }
 
 
@@ -34,9 +33,10 @@ def small(command: str, data: pathlib.Path) -> list[str]:
   words = shlex.split(command.replace("$DATA", str(data)))
   more = [word for part, extra in SMALL.items() if part in command for word in extra]
   for i, word in enumerate(words):
-    if word.startswith("--config=configs/"):
-      path, _, variant = word.removeprefix("--config=").partition(":")
-      words[i] = f"--config={ROOT / path}:{f'{variant},' if variant else ''}debug"
+    flag = "--config=" if word.startswith("--config=") else ""
+    path, _, variant = word.removeprefix(flag).partition(":")
+    if path.startswith("configs/"):
+      words[i] = f"{flag}{ROOT / path}:{f'{variant},' if variant else ''}debug"
   return [sys.executable, *words[1:], *more]
 
 
@@ -53,7 +53,9 @@ def test_the_readme_has_the_commands_this_file_knows() -> None:
   assert {line for line in found if line.startswith("make")} == {"make demo", "make test"}
   modules = {line.split()[2] for line in found if line.startswith("python")}
   assert modules == {
-      f"mla_jax.{name}" for name in ("prepare", "verify", "main", "compare", "leakage")
+      f"mla_jax.{name}" for name in (
+          "prepare", "verify", "main", "compare", "leakage", "probe", "experiment"
+      )
   }
   assert len(found) >= 10
 

@@ -6,7 +6,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from mla_jax.data import clips, order
+from mla_jax.data import clips, order, probes
 from mla_jax.data.examples import Fields, Shapes, blank_fields, example_fields
 from mla_jax.data.records import MediaStore
 from mla_jax.data.sources import Pool, Source, Texts
@@ -27,6 +27,7 @@ class Reader:
     shapes: sizes of a batch.
     answers: answer -> class; None for tasks without answers.
     states: what a frozen text encoder makes of every training text; None: texts are token ids.
+    probe: what is spoilt in evaluation, see `probes`.
   """
 
   media: MediaStore | None
@@ -34,6 +35,7 @@ class Reader:
   shapes: Shapes
   answers: dict[str, int] | None
   states: TextStates | None = None
+  probe: str | None = None
 
 
 def train_batches(
@@ -121,8 +123,9 @@ def text_batches(
     records = texts.store.read(texts.split, texts.items[places])
     rows = []
     for place, record in zip(places, records, strict=True):
+      spoilt = probes.swap_phrases(record) if reader.probe == probes.SWAPPED else record
       row = example_fields(
-          record, reader.tokenizer, reader.shapes, answers=reader.answers, align=False
+          spoilt, reader.tokenizer, reader.shapes, answers=reader.answers, align=False
       )
       if with_video:
         row |= _eval_video(reader, int(texts.videos[place]))
@@ -228,7 +231,9 @@ def _batches(
 
   dataset = dataset.map(lookup, num_parallel_calls=_PARALLEL_LOOKUPS)
   dataset = dataset.unbatch().map(
-      lambda example: clips.finish(example, reader.media, reader.shapes, train=train),
+      lambda example: clips.finish(
+          example, reader.media, reader.shapes, train=train, probe=None if train else reader.probe
+      ),
       num_parallel_calls=tf.data.AUTOTUNE,
   )
   dataset = dataset.batch(batch, drop_remainder=True).prefetch(_PREFETCH)

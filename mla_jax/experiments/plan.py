@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 import dataclasses
+import pathlib
 import re
 from typing import Any
 
@@ -34,7 +35,8 @@ class Experiment:
 
   Attributes:
     title: one line of what is asked.
-    config: `path.py[:argument]` that every cell starts from.
+    config: `path.py[:argument]` that every cell starts from; found beside the experiment's own
+      `configs` folder where it is not under the current one.
     cells: the settings, in the order of the table.
     seeds: every cell is run with each.
     metrics: names of `evals.comparison.metric_values`, e.g. "recall_at_1"; the first decides.
@@ -90,7 +92,18 @@ def load_experiment(path_with_arg: str) -> Experiment:
         "return a mla_jax.experiments.plan.Experiment"
     )
   _check(experiment, path_with_arg)
-  return experiment
+  root = config_lib.root_of(pathlib.Path(path_with_arg.partition(":")[0]).resolve())
+  cells = tuple(
+      dataclasses.replace(cell, config=cell.config and _found(cell.config, root))
+      for cell in experiment.cells
+  )
+  return dataclasses.replace(experiment, config=_found(experiment.config, root), cells=cells)
+
+
+def _found(config: str, root: pathlib.Path) -> str:
+  path = config.partition(":")[0]
+  elsewhere = root / path
+  return str(root / config) if not pathlib.Path(path).exists() and elsewhere.exists() else config
 
 
 def plan_runs(experiment: Experiment, overrides: Mapping[str, Any] = {}) -> list[PlannedRun]:

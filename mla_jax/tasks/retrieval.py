@@ -153,10 +153,12 @@ def _evaluation(
 
 
 def _rows(texts: Texts, ranked: _Ranked, owner: np.ndarray) -> list[dict[str, Any]]:
-  """One row a text: its rank and the video it found first."""
+  """One row a text: the rank and the score of its video, and the video it found first."""
   count = len(owner)
   blocks = np.array_split(np.arange(count), count // _SHOWN + 1)
-  first = np.concatenate([np.argmax(ranked.scores(block), axis=1) for block in blocks])
+  first, own = (np.concatenate(parts) for parts in zip(
+      *(_first_and_own(ranked.scores(block), owner[block]) for block in blocks), strict=True
+  ))
   id_of = dict(zip(owner.tolist(), texts.video_ids().tolist(), strict=True))
   records = texts.store.read(texts.split, texts.items)
   rank = ranked.to_video.rank
@@ -167,12 +169,18 @@ def _rows(texts: Texts, ranked: _Ranked, owner: np.ndarray) -> list[dict[str, An
           "video": record.video_id,
           "text": record.text,
           "rank": float(rank[place]),
+          "score": float(own[place]),
           "first": id_of[int(first[place])],
           "first_place": int(np.flatnonzero(owner == first[place])[0]),
           "correct": bool(rank[place] == 1),
       }
       for place, record in enumerate(records)
   ]
+
+
+def _first_and_own(scores: np.ndarray, owner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Of a block of texts the video found first, and the score with their own."""
+  return np.argmax(scores, axis=1), scores[np.arange(len(owner)), owner]
 
 
 def _similarity(ranked: _Ranked, owner: np.ndarray) -> np.ndarray:
