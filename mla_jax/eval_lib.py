@@ -7,7 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from mla_jax import config_lib
+from mla_jax import config_lib, processes
 from mla_jax import run as run_lib
 from mla_jax.config_values import to_plain
 from mla_jax.errors import UserError
@@ -70,7 +70,8 @@ def evaluate(run: Run, step: str = "best") -> dict[str, Any]:
       "split": data.eval_split,
       "step": chosen,
   }
-  _write(run.workdir / "eval", name, metrics, evaluation)
+  if processes.is_first():
+    _write(run.workdir / "eval", name, metrics, evaluation)
   write_report(run, params, texts, evaluation, name)
   return metrics
 

@@ -17,6 +17,12 @@ _CONFIG = config_lib.define_config_flags()
 flags.declare_key_flag("config")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run: checkpoints, logs, report.")
 _MODE = flags.DEFINE_enum("mode", "train", ["train", "eval"], "What to do.")
+_COORDINATOR = flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0 of several.")
+_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many processes the job has.")
+_PROCESS_ID = flags.DEFINE_integer("process_id", None, "Which of them this is, from 0.")
+_DISTRIBUTED = flags.DEFINE_boolean(
+    "distributed", False, "Instead of these three: JAX finds them out (TPU pod, Slurm, Kubernetes)."
+)
 _STEP = flags.DEFINE_string("step", "best", "Checkpoint of --mode=eval: best, latest or a number.")
 
 
@@ -29,9 +35,12 @@ def main(argv: list[str]) -> None:
   workdir = pathlib.Path(_WORKDIR.value)
   log.configure()
   # Imported late: they bring jax and tensorflow, which --help does not need.
-  from mla_jax import devices, eval_lib, train_lib
+  from mla_jax import devices, eval_lib, processes, train_lib
   from mla_jax import run as run_lib
 
+  processes.join(
+      _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value, found=_DISTRIBUTED.value
+  )
   devices.prepare()
   if _MODE.value == "train":
     config = config_lib.load_config(_CONFIG.value, config_lib.overrides_given())
@@ -40,7 +49,9 @@ def main(argv: list[str]) -> None:
     config = eval_lib.load_config(workdir, _CONFIG.value, config_lib.overrides_given())
     run = run_lib.open_run(config, workdir)
   if run is not None:
-    print(json.dumps(eval_lib.evaluate(run, _STEP.value)))
+    result = eval_lib.evaluate(run, _STEP.value)
+    if processes.is_first():
+      print(json.dumps(result))
   sys.stdout.flush()
 
 

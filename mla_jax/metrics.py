@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mla_jax import processes
 from mla_jax.errors import UserError
 
 Sums = Mapping[str, tuple[Any, Any]]  # Name -> (sum, weight), scalars.
@@ -95,7 +96,7 @@ class MetricWriter:
     self._path = pathlib.Path(workdir) / "metrics.jsonl"
     self._total_steps = total_steps
     self._terminal = terminal
-    self._active = jax.process_index() == 0
+    self._active = processes.is_first()
     self._tensorboard: Any = None
     if self._active:
       from clu import metric_writers  # Imports tensorflow.

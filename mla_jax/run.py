@@ -8,7 +8,8 @@ import shutil
 import jax
 from ml_collections import ConfigDict
 
-from mla_jax import checkpoints, config_lib, sharding
+from mla_jax import checkpoints, config_lib, processes, sharding
+from mla_jax.config_values import to_plain
 from mla_jax.data import answers as answers_lib
 from mla_jax.data import sources
 from mla_jax.data.examples import Shapes
@@ -65,6 +66,8 @@ def open_run(config: ConfigDict, workdir: pathlib.Path) -> Run:
       tokenizer=tokenizer,
       shapes=_shapes(config.data),
       answers=_answers(workdir, config) if task.needs_answers else None,
+      process=jax.process_index(),
+      processes=jax.process_count(),
   )
   mesh = sharding.make_mesh(config.mesh)
   model = build_model(
@@ -102,6 +105,8 @@ def open_checkpoints(run: Run, *, read_only: bool = False) -> checkpoints.Checkp
 def start_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
   """Gives a new workdir all that an evaluation needs; a used one must hold the same run.
 
+  Of several processes the first writes; the others may read after `processes.wait_for_all`.
+
   Raises:
     UserError: the workdir holds a run of another config, or the prepared data is not there.
   """
@@ -115,6 +120,8 @@ def start_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
           f"{workdir}: holds a run of another config ({'; '.join(different[:3])}); "
           "use another --workdir or the same config"
       )
+    return
+  if not processes.is_first():
     return
   # Now, since mending the config would need another workdir later.
   if text.pretrained:
@@ -142,6 +149,16 @@ def family_dir(config: ConfigDict) -> pathlib.Path:
   if not family.is_dir():
     raise UserError(f"{family}: not there; prepare it: python -m mla_jax.prepare --help")
   return family
+
+
+def check_agreement(config: ConfigDict) -> None:
+  """Raises a `UserError` in every process unless all run the same code on the same data."""
+  processes.check_agreement({
+      "config": to_plain(config),
+      "code_version": config_lib.code_version(),
+      "jax": jax.__version__,
+      "data_fingerprint": fingerprint(config),
+  })
 
 
 def fingerprint(config: ConfigDict) -> dict[str, str]:

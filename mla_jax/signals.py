@@ -6,11 +6,17 @@ import threading
 import types
 from typing import Any, Self
 
+import jax
+from jax.experimental import multihost_utils
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopSignal:
   """Turns SIGTERM and SIGINT into the flag `requested` while the context is open.
+
+  Of several processes each may get a SIGTERM of its own, and they have to stop at the same step:
+  JAX's handler is left in its place, and the processes agree (`stops_at`).
 
   A second SIGINT raises KeyboardInterrupt at once, for a user who does not want to wait for the
   checkpoint. Earlier handlers come back at the end. Only the main thread can receive signals:
@@ -23,7 +29,8 @@ class StopSignal:
     self._earlier: dict[signal.Signals, Any] = {}
 
   def __enter__(self) -> Self:
-    if threading.current_thread() is threading.main_thread():
+    alone = jax.process_count() == 1
+    if alone and threading.current_thread() is threading.main_thread():
       self._earlier = {which: signal.signal(which, self._handle) for which in SIGNALS}
     return self
 
@@ -32,6 +39,12 @@ class StopSignal:
       # None: set by C code, which Python cannot give back.
       signal.signal(which, signal.SIG_DFL if handler is None else handler)
     self._earlier = {}
+
+  def stops_at(self, step: int) -> bool:
+    """Whether to stop before `step`; the same in every process. To be asked once a step."""
+    if jax.process_count() == 1:
+      return self.requested
+    return bool(multihost_utils.reached_preemption_sync_point(step))
 
   def _handle(self, number: int, frame: types.FrameType | None) -> None:
     del frame

@@ -4,7 +4,7 @@ import pathlib
 
 from ml_collections import ConfigDict
 
-from mla_jax import checkpoints, signals, timing
+from mla_jax import checkpoints, processes, signals, timing
 from mla_jax import run as run_lib
 from mla_jax.config_reads import check_all_read, record_reads
 from mla_jax.data import sources
@@ -15,6 +15,7 @@ from mla_jax.run import Run
 from mla_jax.tasks.base import numbers
 from mla_jax.train_state import TrainState
 from mla_jax.train_step import Training, make_training
+from mla_jax.watchdog import Watchdog
 
 
 def train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
@@ -31,7 +32,9 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
   """
   config = record_reads(config)
   checkpoints.check_writable(workdir)
+  run_lib.check_agreement(config)
   run_lib.start_workdir(config, workdir)
+  processes.wait_for_all("workdir")
   run = run_lib.open_run(config, workdir)
   with_video = config.model.use_video
   training = make_training(run, sources.open_sources(config.data, with_video=with_video))
@@ -40,6 +43,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
   run_lib.open_evaluated(run)  # A split that is not there is found now, not after the training.
   with (
       signals.StopSignal() as stop,
+      Watchdog(config.train.hang_seconds) as watchdog,
       run_lib.open_checkpoints(run) as saved,
       MetricWriter(workdir, config.train.steps) as writer,
   ):
@@ -49,7 +53,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
     writer.truncate_after(first)
     logger.info("%s in %s: from step %d to %d", config.name, workdir, first, training.every.steps)
     check_all_read(config)
-    return run if _loop(training, state, first, dev, stop, saved, writer) else None
+    return run if _loop(training, state, first, dev, stop, watchdog, saved, writer) else None
 
 
 def _loop(
@@ -58,6 +62,7 @@ def _loop(
     first: int,
     dev: Texts | None,
     stop: signals.StopSignal,
+    watchdog: Watchdog,
     saved: checkpoints.Checkpointer,
     writer: MetricWriter,
 ) -> bool:
@@ -68,8 +73,9 @@ def _loop(
   clock.start(first)
   for step in range(first, every.steps + 1):
     last = step == every.steps
+    stops = stop.stops_at(step)
     evaluates = last or step % every.eval_every == 0
-    saves = last or stop.requested or step % every.checkpoint_every == 0
+    saves = last or stops or step % every.checkpoint_every == 0
     if step > first and (evaluates or saves):
       with clock.paused():
         training.check_finite(sums)
@@ -77,8 +83,9 @@ def _loop(
         found = _evaluate(training.run, state, dev, step, writer) if dev and evaluates else {}
         if saves:
           saved.save(step, state, found, training.meta)
-    if last or stop.requested:
+    if last or stops:
       return last
+    watchdog.alive(step)
     with clock.waiting(state.step):
       batch = next(batches)
     state, metrics = training.step(state, batch)

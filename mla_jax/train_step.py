@@ -104,8 +104,6 @@ class Training:
         self.sources,
         seed=self.seed,
         steps=steps,
-        process=jax.process_index(),
-        processes=jax.process_count(),
     )
     return (sharding.to_global(batch, self.run.mesh) for batch in local)
 

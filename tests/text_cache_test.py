@@ -43,7 +43,10 @@ def losses(workdir):
   return [line["loss"] for line in read_metrics(workdir / "metrics.jsonl") if "loss" in line]
 
 
-@pytest.mark.parametrize("name", ["msrvtt_mini_retrieval.py", "msrvtt_mini_qa.py"])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("msrvtt_mini_retrieval.py", marks=pytest.mark.slow), "msrvtt_mini_qa.py"],
+)
 def test_cached_states_train_the_same(folders, tmp_path, monkeypatch, name):
   monkeypatch.setattr(text_cache, "_BATCH", 7)  # Does not divide the number of texts.
   train_lib.train(config(folders, name), tmp_path / "plain")
@@ -60,6 +63,7 @@ def test_cached_states_train_the_same(folders, tmp_path, monkeypatch, name):
   train_lib.train(config(folders, name, seed=1, **cached), tmp_path / "other_seed")
 
 
+@pytest.mark.slow
 def test_other_weights_or_texts_have_states_of_their_own(folders, tmp_path):
   name, cached = "msrvtt_mini_retrieval.py", {"model.text.cache": str(tmp_path / "cache")}
   one_step = cached | {"train.steps": 2, "optimizer.warmup_steps": 1}

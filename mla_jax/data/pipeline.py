@@ -12,6 +12,7 @@ from mla_jax.data.records import MediaStore
 from mla_jax.data.sources import Pool, Source, Texts
 from mla_jax.data.text import Tokenizer
 from mla_jax.data.text_states import TextStates
+from mla_jax.errors import UserError
 
 _PARALLEL_LOOKUPS = 2
 _PREFETCH = 2
@@ -28,6 +29,7 @@ class Reader:
     answers: answer -> class; None for tasks without answers.
     states: what a frozen text encoder makes of every training text; None: texts are token ids.
     probe: what is spoilt in evaluation, see `probes`.
+    process, processes: which share of every batch is read here; rows are divided in order.
   """
 
   media: MediaStore | None
@@ -36,6 +38,26 @@ class Reader:
   answers: dict[str, int] | None
   states: TextStates | None = None
   probe: str | None = None
+  process: int = 0
+  processes: int = 1
+
+  def share(self, rows: int) -> slice:
+    """This process's rows of a global batch of `rows`.
+
+    Raises:
+      UserError: they do not divide over the processes.
+    """
+    if rows % self.processes:
+      raise UserError(
+          f"a batch of {rows} rows does not divide over {self.processes} processes: change "
+          "data.sources or eval.batch_size"
+      )
+    local = rows // self.processes
+    return slice(self.process * local, (self.process + 1) * local)
+
+  def whole(self) -> "Reader":
+    """One that reads all rows, for what every process does by itself."""
+    return dataclasses.replace(self, process=0, processes=1)
 
 
 def train_batches(
@@ -44,33 +66,29 @@ def train_batches(
     *,
     seed: int,
     steps: range,
-    process: int = 0,
-    processes: int = 1,
 ) -> Iterator[Fields]:
   """Training batches of `steps`: this process's rows of each global batch.
 
   Everything in the batch of a step is a pure function of (seed, step), whatever the step the
   range starts at and however many processes share the work.
   """
-  rows = sum(source.rows for source in sources)
-  local = rows // processes
+  here = reader.share(sum(source.rows for source in sources))
 
   def units(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     parts = [
         order.units_at_step(step, seed=seed, stream=i, rows=source.rows, units=source.units)
         for i, source in enumerate(sources)
     ]
-    return step, tf.concat(parts, 0)[process * local : (process + 1) * local]
+    return step, tf.concat(parts, 0)[here]
 
   def fetch(step: np.ndarray, units: np.ndarray) -> list[Fields]:
-    first = process * local
     return [
-        _train_row(reader, sources, seed, int(step), first + i, int(unit))
+        _train_row(reader, sources, seed, int(step), here.start + i, int(unit))
         for i, unit in enumerate(units)
     ]
 
   dataset = tf.data.Dataset.range(steps.start, steps.stop).map(units)
-  return _batches(dataset, fetch, reader, local, train=True)
+  return _batches(dataset, fetch, reader, here.stop - here.start, train=True)
 
 
 def row_texts(
@@ -196,16 +214,17 @@ def _eval_batches(
     fetch: Callable[[np.ndarray], list[Fields]], reader: Reader, count: int, batch: int
 ) -> Iterator[Fields]:
   places = np.arange(-(-count // batch) * batch)
+  here = reader.share(batch)
 
   def fetch_marked(step: np.ndarray) -> list[Fields]:
-    chosen = places[int(step) * batch : (int(step) + 1) * batch]
+    chosen = places[int(step) * batch : (int(step) + 1) * batch][here]
     return [
         row | {"mask": np.array(place < count), "example_id": np.array(place, np.int32)}
         for row, place in zip(fetch(chosen), chosen, strict=True)
     ]
 
   dataset = tf.data.Dataset.range(len(places) // batch).map(lambda step: (step,))
-  return _batches(dataset, fetch_marked, reader, batch, train=False)
+  return _batches(dataset, fetch_marked, reader, here.stop - here.start, train=False)
 
 
 def _batches(

@@ -3,6 +3,7 @@
 import pathlib
 from typing import Any
 
+from mla_jax import processes
 from mla_jax.data.sources import Texts
 from mla_jax.metrics import read_metrics
 from mla_jax.report import examples, page, plots
@@ -23,6 +24,8 @@ def write_report(
 ) -> pathlib.Path:
   """Writes `WORKDIR/report/<name>.html` and returns its path.
 
+  All processes of a job look at the examples, the first one writes.
+
   Args:
     run: the run.
     params: the evaluated parameters.
@@ -31,7 +34,6 @@ def write_report(
     name: `<dataset>_<split>`.
   """
   directory = run.workdir / "report"
-  directory.mkdir(parents=True, exist_ok=True)
   history = read_metrics(run.workdir / "metrics.jsonl")
   matrix = (
       [plots.matrix(evaluation.similarity, f"Similarity, {name}")]
@@ -47,6 +49,9 @@ def write_report(
       ("Config", f"<pre>{run.config.to_json_best_effort(indent=2)}</pre>"),
   ]
   path = directory / f"{name}.html"
+  if not processes.is_first():
+    return path
+  directory.mkdir(parents=True, exist_ok=True)
   temporary = path.with_suffix(".tmp")
   temporary.write_text(page.page(f"{run.config.name}: {name}", sections), encoding="utf-8")
   temporary.replace(path)

@@ -73,7 +73,7 @@ def pairs(run: Run, params: Any, texts: Texts, places: list[int], videos: list[i
 
 def _batch(run: Run, texts: Texts, places: list[int]) -> dict[str, np.ndarray]:
   chosen = texts.only(np.array(places))
-  return next(pipeline.text_batches(run.reader, chosen, len(places), with_video=True))
+  return next(pipeline.text_batches(run.reader.whole(), chosen, len(places), with_video=True))
 
 
 def _similarity(run: Run, params: Any, batch: dict[str, np.ndarray]) -> jax.Array:

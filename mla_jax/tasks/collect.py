@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from mla_jax import sharding
+from mla_jax import processes, sharding
 from mla_jax.data.examples import Fields
 from mla_jax.evals import audit
 
@@ -24,21 +24,22 @@ def collect(
   Args:
     function: jitted; every output leaf has the batch as its first axis.
     params: its first argument.
-    batches: with `mask` (False on padding) and `example_id` in [0, count).
+    batches: this process's rows, with `mask` (False on padding) and `example_id` in [0, count).
     mesh: the batch is sharded over it.
     count: how many examples there are.
 
   Returns:
-    The outputs, host arrays `[count, ...]`.
+    The outputs, host arrays `[count, ...]`, the same in every process.
 
   Raises:
     UserError: the examples seen are not exactly the `count` of the split.
   """
   ids, outputs = [], []
   for batch in batches:
-    real = batch["mask"]
-    output = jax.device_get(function(params, sharding.to_global(batch, mesh)))
-    ids.append(batch["example_id"][real])
+    placed = sharding.to_global(batch, mesh)
+    marks = (placed["mask"], placed["example_id"])
+    (real, places), output = processes.gather((marks, function(params, placed)), mesh)
+    ids.append(places[real])
     outputs.append(jax.tree.map(functools.partial(_rows, keep=real), output))
   seen = np.concatenate(ids) if ids else np.zeros(0, np.int32)
   audit.check_ids(seen, count)

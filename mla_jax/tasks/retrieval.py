@@ -169,6 +169,7 @@ def _rows(texts: Texts, ranked: _Ranked, owner: np.ndarray) -> list[dict[str, An
           "video": record.video_id,
           "text": record.text,
           "rank": float(rank[place]),
+          "ties": int(ranked.to_video.ties[place]),
           "score": float(own[place]),
           "first": id_of[int(first[place])],
           "first_place": int(np.flatnonzero(owner == first[place])[0]),

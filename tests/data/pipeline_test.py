@@ -1,5 +1,6 @@
 """The pipeline on a tiny prepared dataset: pure in (seed, step), exact, and never a wrong mask."""
 
+import dataclasses
 import pathlib
 
 import numpy as np
@@ -69,7 +70,11 @@ def test_two_processes_read_the_halves_of_one(out, captions):
   drawn = sources.open_sources(data_config(out, captions=captions), with_video=True)
   whole = batches(reader(out, captions=captions), drawn, range(2))
   halves = [
-      batches(reader(out, captions=captions), drawn, range(2), process=i, processes=2)
+      batches(
+          dataclasses.replace(reader(out, captions=captions), process=i, processes=2),
+          drawn,
+          range(2),
+      )
       for i in range(2)
   ]
   for step in range(2):

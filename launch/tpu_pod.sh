@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Runs mla_jax.main on every host of a TPU VM (a single host or a pod slice), with gcloud:
+#
+#   launch/tpu_pod.sh --name=TPU --zone=ZONE [--project=P] [--repository=URL] [--revision=REV]
+#       [--folder=mla_jax] [--dry_run] -- --config=... --workdir=gs://... --config.data.dir=...
+#
+# With --repository it first makes every host's checkout (of --revision) and its environment, with the
+# [tpu] extra. --workdir must be storage that all hosts share. What stands behind `--` goes to
+# mla_jax.main as it is; --distributed is added, by which JAX finds the other hosts. The same command
+# again goes on from the last checkpoint. --dry_run prints what would be run.
+set -euo pipefail
+
+fail() {
+  echo "error: $1" >&2
+  exit 2
+}
+
+name="" zone="" project="" repository="" revision=main folder=mla_jax dry_run=""
+while (($#)); do
+  case $1 in
+    --name=*) name=${1#*=} ;;
+    --zone=*) zone=${1#*=} ;;
+    --project=*) project=${1#*=} ;;
+    --repository=*) repository=${1#*=} ;;
+    --revision=*) revision=${1#*=} ;;
+    --folder=*) folder=${1#*=} ;;
+    --dry_run) dry_run=1 ;;
+    --help | -h)
+      sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"
+      exit 0
+      ;;
+    --) shift && break ;;
+    *) fail "$1: not known here: flags of mla_jax.main go behind --; see launch/tpu_pod.sh --help" ;;
+  esac
+  shift
+done
+[[ -n $name ]] || fail "--name: not given; name the TPU VM"
+[[ -n $zone ]] || fail "--zone: not given; see gcloud compute tpus tpu-vm list"
+(($#)) || fail "nothing behind --: give the flags of mla_jax.main"
+
+on_all_hosts() {
+  local command=(gcloud compute tpus tpu-vm ssh "$name" "--zone=$zone")
+  [[ -z $project ]] || command+=("--project=$project")
+  command+=(--worker=all "--command=$1")
+  if [[ -n $dry_run ]]; then
+    printf '%q ' "${command[@]}"
+    echo
+  else
+    "${command[@]}"
+  fi
+}
+
+quoted=$(printf '%q ' "$@")
+if [[ -n $repository ]]; then
+  checkout="git -C $(printf %q "$folder") fetch || git clone $(printf '%q %q' "$repository" "$folder")"
+  environment="python3 -m venv .venv && .venv/bin/pip install -q -e '.[tpu]'"
+  on_all_hosts "set -e; { $checkout; }; cd $(printf %q "$folder"); git checkout -q $(printf %q "$revision"); $environment"
+fi
+on_all_hosts "cd $(printf %q "$folder") && .venv/bin/python -m mla_jax.main --distributed ${quoted% }"

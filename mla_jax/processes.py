@@ -1,0 +1,119 @@
+"""Several processes, one a host, as one program: joining, agreeing, gathering."""
+
+from collections.abc import Mapping
+import json
+from typing import Any
+
+import jax
+from jax.experimental import multihost_utils
+import numpy as np
+
+from mla_jax import sharding
+from mla_jax.errors import UserError
+
+# A process that does not answer for so long ends the job, with the others' stacks in their logs.
+HEARTBEAT_SECONDS = 100
+
+
+def join(
+    coordinator: str | None, num_processes: int | None, process_id: int | None, *, found: bool
+) -> None:
+  """Makes this process one of a job's; before anything touches a device.
+
+  Args:
+    coordinator: HOST:PORT of process 0; None with the next two: a job of one process.
+    num_processes: of the job.
+    process_id: of this one, from 0.
+    found: instead, all three are found out by JAX: on a TPU pod, under Slurm, on Kubernetes.
+
+  Raises:
+    UserError: some of the three are missing, do not fit, or the others do not answer.
+  """
+  given = [value for value in (coordinator, num_processes, process_id) if value is not None]
+  if not given and not found:
+    return
+  if given and (found or len(given) < 3):
+    raise UserError(
+        "--coordinator, --num_processes, --process_id: give all three, or --distributed alone "
+        "where JAX can find them out"
+    )
+  if given and not 0 <= process_id < num_processes:  # type: ignore[operator]
+    raise UserError(f"--process_id={process_id}: must be from 0 to below {num_processes}")
+  # Read by the CPU backend alone, whose processes have no fabric of their own.
+  jax.config.update("jax_cpu_collectives_implementation", "gloo")
+  try:
+    jax.distributed.initialize(
+        coordinator, num_processes, process_id, heartbeat_timeout_seconds=HEARTBEAT_SECONDS
+    )
+  except (RuntimeError, ValueError) as error:
+    raise UserError(
+        f"the job's processes did not find each other ({str(error).splitlines()[0]}): check the "
+        "coordinator's address and that all processes were started"
+    ) from error
+
+
+def is_first() -> bool:
+  """Whether this process writes what is written once."""
+  return jax.process_index() == 0
+
+
+def wait_for_all(where: str) -> None:
+  """Returns when every process has come to the same place."""
+  if jax.process_count() > 1:
+    multihost_utils.sync_global_devices(where)
+
+
+def check_agreement(mine: Mapping[str, Any]) -> None:
+  """Stops every process where they are about to do different things.
+
+  Args:
+    mine: JSON-able facts by name, e.g. the config, the code version, the data's fingerprint.
+
+  Raises:
+    UserError: naming what differs between process 0 and the first other process that differs.
+  """
+  if jax.process_count() == 1:
+    return
+  texts = [json.loads(text) for text in _gather_texts(json.dumps(mine, sort_keys=True))]
+  for number, theirs in enumerate(texts[1:], start=1):
+    if theirs != texts[0]:
+      raise UserError(
+          f"process {number} and process 0 differ: {_difference(texts[0], theirs)}: start all with "
+          "the same code, config and data"
+      )
+
+
+def gather(tree: Any, mesh: jax.sharding.Mesh) -> Any:
+  """Global arrays as host arrays, whole, in every process."""
+  if jax.process_count() == 1:
+    return jax.device_get(tree)
+  whole = jax.jit(lambda tree: tree, out_shardings=sharding.replicated(mesh))(tree)
+  return jax.tree.map(lambda leaf: np.asarray(leaf.addressable_data(0)), whole)
+
+
+def _gather_texts(text: str) -> list[str]:
+  """Every process's text, in the order of the processes."""
+  raw = np.frombuffer(text.encode(), np.uint8)
+  sizes = np.asarray(multihost_utils.process_allgather(np.array([len(raw)], np.int32)))
+  padded = np.zeros(int(sizes.max()), np.uint8)
+  padded[: len(raw)] = raw
+  rows = np.asarray(multihost_utils.process_allgather(padded))
+  return [
+      bytes(row[: int(size)]).decode() for row, size in zip(rows, sizes.ravel(), strict=True)
+  ]
+
+
+def _difference(first: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+  flat = [_flatten(facts) for facts in (first, other)]
+  names = [name for name in {**flat[0], **flat[1]} if flat[0].get(name) != flat[1].get(name)]
+  shown = [f"{name}: {flat[0].get(name)!r} in 0, {flat[1].get(name)!r}" for name in names[:3]]
+  return "; ".join(shown) + ("; ..." if len(names) > 3 else "")
+
+
+def _flatten(facts: Any, prefix: str = "") -> dict[str, Any]:
+  if not isinstance(facts, Mapping):
+    return {prefix[:-1]: facts}
+  flat: dict[str, Any] = {}
+  for name, value in facts.items():
+    flat |= _flatten(value, f"{prefix}{name}.")
+  return flat
