@@ -22,6 +22,10 @@ _OFFICIAL: dict[str, dict[str, int | None]] = {  # The README's.
 _PUBLIC = {"action": 20471, "count": 26839}  # Training rows of the files in the repository.
 _TYPES = ("object", "number", "color", "location")  # By their number in the files.
 _OFFICIAL_TYPES = {"test": {"object": 5586, "number": 3148, "color": 3904, "location": 1053}}
+_LEAKAGE = (
+    "training gifs of tgif_qa_action are test gifs of tgif_qa_count (397), tgif_qa_frameqa (275) "
+    "and tgif_qa_transition (93), those of tgif_qa_count of tgif_qa_action (35): do not move a "
+    "checkpoint between the tasks")
 _CANDIDATES = ("a1", "a2", "a3", "a4", "a5")
 _HQGA_CANDIDATES = ("a0", "a1", "a2", "a3", "a4")
 # From a row, its place and a tally to what the task's items have beside their id, video and split.
@@ -78,7 +82,8 @@ def _read(directory: pathlib.Path, task: str, read_fields: _Fields) -> Annotatio
     found_counts += counts.type_counts(types, _TYPES, _OFFICIAL_TYPES)
   videos = tuple(Video(name, tuple(dict.fromkeys((name, key)))) for name, key in keys.items())
   return Annotations(
-      "tgif", f"qa_{task}", tuple(items), videos, tuple(found_counts), tuple(notes))
+      "tgif", f"qa_{task}", tuple(items), videos, tuple(found_counts), tuple(notes),
+      leakage=_LEAKAGE)
 
 
 def _read_file(
