@@ -68,6 +68,8 @@ def _read(directory: pathlib.Path, task: str, read_fields: _Fields) -> Annotatio
   items: list[TextItem] = []
   keys: dict[str, str] = {}
   for split, path in found.items():
+    if not _is_official(path):
+      notes.append(f"{path.name}: HQGA's copy: other wording, no types, videos called by numbers")
     tally = Tally(path)
     items += _read_file(path, task, split, read_fields, keys, tally)
     notes += tally.notes()
@@ -111,7 +113,7 @@ def _rows(path: pathlib.Path, task: str) -> Iterator[tuple[str, dict[str, str]]]
   """The rows of either form, each with `video`, `qid`, `key` and `type`."""
   columns = ["question", "answer"]
   choices = task in ("action", "transition")
-  if not path.name.removesuffix(".gz").endswith("_question.csv"):
+  if not _is_official(path):
     columns += [*(_HQGA_CANDIDATES if choices else ()), "video", "qid"]
     for where, row in tables.read_table(path, columns):
       yield where, row | {"key": row["video"], "type": ""}
@@ -120,6 +122,10 @@ def _rows(path: pathlib.Path, task: str) -> Iterator[tuple[str, dict[str, str]]]
   columns += ["type"] if task == "frameqa" else []
   for where, row in tables.read_table(path, columns, "\t"):
     yield where, row | {"video": row["gif_name"], "qid": row["vid_id"]}
+
+
+def _is_official(path: pathlib.Path) -> bool:
+  return path.name.removesuffix(".gz").endswith("_question.csv")
 
 
 def _choice(row: dict[str, str], where: str, tally: Tally) -> dict[str, Any]:
