@@ -9,11 +9,12 @@ import sys
 import numpy as np
 import pytest
 
-from mla_jax.data import prepare_dataset, record_format, verify_dataset
+from mla_jax.data import annotations, prepare_dataset, record_format, text_fields, verify_dataset
 from mla_jax.data.prepare_dataset import Options
 from mla_jax.data.records import MediaStore, TextStore
 from mla_jax.errors import UserError
 from tests import tiny
+from tests.data.annotations import layouts
 from tests.data.media_folders import digests
 
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -199,3 +200,55 @@ def test_real_msvd_questions_with_nine_of_their_videos(
   assert "ceiling, all 1,852 answers" in out
   assert rows["test"][-4:] == ["94.08", "%", "91.08", "%"]
   verify_dataset.verify(tmp_path / "out")
+
+
+@pytest.mark.parametrize("dataset", [
+  "tgif_qa_action", "tgif_qa_count", "nextqa_oe", "tvqa", "msrvtt_mc", "didemo_retrieval",
+  "qvhighlights",
+])  # fmt: skip
+def test_every_shape_of_text_is_prepared_and_read_back(
+  dataset: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+  (tmp_path / "annotations").mkdir()
+  layouts.write(dataset, tmp_path / "annotations")
+  read = annotations.read(dataset, tmp_path / "annotations")
+  _prepare(tmp_path, dataset, media=None, vocab_size=200)
+  out = capsys.readouterr().out
+  assert f"licence: {read.licence}\n" in out
+  assert all(f"note: {note}\n" in out for note in read.notes)
+  verify_dataset.verify(tmp_path / "out")
+  store = TextStore.open(tmp_path / "out" / read.family / read.task)
+  assert (store.manifest["licence"], store.manifest["leakage"]) == (read.licence, read.leakage)
+  records = {r.item_id: r for name, count in store.splits.items()
+             for r in store.read(name, range(count))}  # fmt: skip
+  assert list(records) == [item.item_id for item in read.items]
+  for item in read.items:
+    record = records[item.item_id]
+    for name in ("video_id", "text", "answer", "question_type", *text_fields.FIELDS):
+      assert repr(getattr(record, name)) == repr(getattr(item, name)), name
+
+
+def test_videos_lie_where_nexts_map_says(
+  tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+  (tmp_path / "annotations").mkdir()
+  layouts.write("nextqa", tmp_path / "annotations")
+  for name in ("1106/4010069381", "0024/2435100235"):
+    path = tmp_path / "features" / f"{name}.npy"
+    path.parent.mkdir(parents=True)
+    np.save(path, np.zeros((3, 4), np.float16))
+  _prepare(tmp_path, "nextqa", vocab_size=200)
+  assert "2 of 2 videos found, 0 missing" in capsys.readouterr().out
+
+
+def test_of_a_didemo_video_thirty_seconds_count(tmp_path: pathlib.Path) -> None:
+  (tmp_path / "annotations").mkdir()
+  layouts.write("didemo_localisation", tmp_path / "annotations")
+  (tmp_path / "features").mkdir()
+  features = np.arange(45, dtype=np.float16)[:, None]
+  np.save(tmp_path / "features" / "10149286@N00_5135045216_643d0b0a92.npy", features)
+  _prepare(tmp_path, "didemo_localisation", skip_broken=True, vocab_size=200)
+  store = MediaStore.open(tmp_path / "out" / "didemo" / "media")
+  assert store.video_ids() == ["10149286@N00_5135045216_643d0b0a92"]
+  media = record_format.parse_media(store.read([0])[0], 1)[1]
+  assert (len(media.time), media.duration) == (30, 30.0)

@@ -39,7 +39,9 @@ def read_qa(directory: pathlib.Path) -> Annotations:
   found_counts += counts.type_counts(types, TYPES, _OFFICIAL_TYPES)
   videos = tuple(map(activitynet.video, dict.fromkeys(item.video_id for item in items)))
   return Annotations(
-      "activitynet", "qa", tuple(items), videos, tuple(found_counts), tuple(notes))
+      "activitynet", "qa", tuple(items), videos, tuple(found_counts), tuple(notes),
+      leakage="1,797 videos of val are in activitynet_retrieval's val_1; those of test are in none "
+      "of its splits")
 
 
 def _read_answers(path: pathlib.Path, notes: list[str]) -> dict[str, tuple[str, str]]:

@@ -103,4 +103,5 @@ def _annotations(
       raise UserError(f"{path}: split {split} has no {what}: {files.MEND}")
     counts.append(Count(f"{split} {what}", found, None))
   videos = tuple(Video(video, (video,)) for video in splits)
-  return Annotations(_FAMILY, task, tuple(items), videos, tuple(counts))
+  return Annotations(
+      _FAMILY, task, tuple(items), videos, tuple(counts), licence="made by mla_jax: Apache-2.0")

@@ -102,7 +102,9 @@ def _read(
         tally.add("descriptions state another length than an earlier one of their video: kept, "
                   "with their own", sentence.name)
       files.add_new(sentences, sentence.name, sentence, f"{path}: annotation_id")
-    splits[split] = _listed(path, split, list(sentences.values()), listed, notes)
+    splits[split] = _listed(path, split, list(sentences.values()), listed, tally)
+    if split not in listed:
+      notes.append(f"{split}_list.txt: not there: all videos of {path.name} are taken")
     notes += tally.notes()
   return splits, listed, notes
 
@@ -128,23 +130,19 @@ def _listed(
     split: str,
     sentences: list[_Sentence],
     listed: dict[str, list[str]],
-    notes: list[str],
+    tally: Tally,
 ) -> list[_Sentence]:
   """The sentences of listed videos; all where there is no list."""
-  if split not in listed:
-    notes.append(f"{split}_list.txt: not there: all videos of {path.name} are taken")
-    taken = sentences
-  else:
+  taken = sentences
+  if split in listed:
     wanted = set(listed[split])
     taken = [sentence for sentence in sentences if sentence.video in wanted]
-    left = len(sentences) - len(taken)
-    if left:
-      notes.append(f"{path.name}: {left:,} descriptions are of videos that {split}_list.txt does "
-                   "not list: left out")
-    without = wanted - {sentence.video for sentence in taken}
-    if without:
-      notes.append(f"{split}_list.txt: {len(without):,} of {len(wanted):,} videos have no "
-                   f"description in {path.name} ({', '.join(sorted(without)[:3])}, ...)")
+    for sentence in sentences:
+      if sentence.video not in wanted:
+        tally.add(f"descriptions are of videos that {split}_list.txt does not list: left out",
+                  f"{sentence.name} of {sentence.video}")
+    for video in sorted(wanted - {sentence.video for sentence in taken}):
+      tally.add(f"videos of {split}_list.txt have no description", video)
   if not taken:
     raise UserError(f"{path}: split {split} has no description: check that the file and its list "
                     "belong together")

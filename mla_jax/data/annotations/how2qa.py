@@ -23,6 +23,7 @@ _CLIP = 60  # Seconds.
 _FIRST = {"train": ["how2QA_train_release.csv"], "val": ["how2QA_val_release.csv"]}
 _FIRST_QUESTIONS: dict[str, int | None] = {"train": 35404, "val": 2851}
 _COLUMNS = ("vid_id", "timesteps", "a2", "a3", "a4", "question", "a1")  # By their position.
+_TIMES = re.compile(r"\s*\[([0-9.]+)\s*:\s*([0-9.]+)\]\s*")
 _VALUE = {split: [f"how2qa_{split}_release.jsonl"] for split in ("train", "val", "test_public")}
 _VALUE_QUESTIONS: dict[str, int | None] = {"train": 34187, "val": 3115, "test_public": 3095}
 _CANDIDATES = ("a0", "a1", "a2", "a3")
@@ -77,7 +78,12 @@ def _read_first(
 ) -> list[TextItem]:
   items: list[TextItem] = []
   seen: dict[str, str] = {}
-  for number, (where, row) in enumerate(tables.read_rows(path)[1:]):
+  rows = tables.read_rows(path)
+  if rows and len(rows[0][1]) == len(_COLUMNS) and _TIMES.fullmatch(rows[0][1][1]):
+    tally.add("first lines are no header: read as a question")
+  else:
+    rows = rows[1:]
+  for number, (where, row) in enumerate(rows):
     tables.check_width(row, len(_COLUMNS), where)
     record = dict(zip(_COLUMNS, row, strict=True))
     name = f"{split}@{number}"
@@ -106,7 +112,7 @@ def _read_clip(
     record: dict[str, str], name: str, where: str, tally: Tally
 ) -> tuple[str, tuple[tuple[float, float], ...]]:
   """The clip of a row, and its moment in the clip's own time."""
-  match = re.fullmatch(r"\s*\[([0-9.]+)\s*:\s*([0-9.]+)\]\s*", record["timesteps"])
+  match = _TIMES.fullmatch(record["timesteps"])
   if match is None:
     raise UserError(f"{where}: the second column is {files.short(record['timesteps'])}, not "
                     f"'[start:end]': {files.MEND}")

@@ -78,7 +78,9 @@ def read_retrieval(directory: pathlib.Path) -> Annotations:
       for names in listed.values() for name in names)
   counts = (Count("videos", len(videos), _OFFICIAL_VIDEOS), *captions.counts)
   return Annotations(
-      "msvd", "retrieval", tuple(captions.items), videos, counts, (*notes, *captions.notes))
+      "msvd", "retrieval", tuple(captions.items), videos, counts, (*notes, *captions.notes),
+      leakage="150 of the test videos are in msvd_qa's val, the others in its test; train has the "
+      "videos of msvd_qa's train")
 
 
 def _read_mapping(path: pathlib.Path) -> dict[int, str]:

@@ -62,6 +62,8 @@ def read_questions(
   for split, path in found.items():
     others = [other for name in names[split] if (other := files.find(directory, name))]
     notes += [f"{other.name}: not read, since {path.name} is there" for other in others[1:]]
+    if path.name.removesuffix(".gz").endswith(".csv"):
+      notes.append(f"{path.name}: HQGA's copy: its questions have no question marks")
     tally = Tally(path)
     questions = _read_split(path, split, video_name, tally)
     items += questions

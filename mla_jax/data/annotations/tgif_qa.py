@@ -22,6 +22,10 @@ _OFFICIAL: dict[str, dict[str, int | None]] = {  # The README's.
 _PUBLIC = {"action": 20471, "count": 26839}  # Training rows of the files in the repository.
 _TYPES = ("object", "number", "color", "location")  # By their number in the files.
 _OFFICIAL_TYPES = {"test": {"object": 5586, "number": 3148, "color": 3904, "location": 1053}}
+_LEAKAGE = (
+    "training gifs of tgif_qa_action are test gifs of tgif_qa_count (397), tgif_qa_frameqa (275) "
+    "and tgif_qa_transition (93), those of tgif_qa_count of tgif_qa_action (35): do not move a "
+    "checkpoint between the tasks")
 _CANDIDATES = ("a1", "a2", "a3", "a4", "a5")
 _HQGA_CANDIDATES = ("a0", "a1", "a2", "a3", "a4")
 # From a row, its place and a tally to what the task's items have beside their id, video and split.
@@ -64,6 +68,8 @@ def _read(directory: pathlib.Path, task: str, read_fields: _Fields) -> Annotatio
   items: list[TextItem] = []
   keys: dict[str, str] = {}
   for split, path in found.items():
+    if not _is_official(path):
+      notes.append(f"{path.name}: HQGA's copy: other wording, no types, videos called by numbers")
     tally = Tally(path)
     items += _read_file(path, task, split, read_fields, keys, tally)
     notes += tally.notes()
@@ -78,7 +84,8 @@ def _read(directory: pathlib.Path, task: str, read_fields: _Fields) -> Annotatio
     found_counts += counts.type_counts(types, _TYPES, _OFFICIAL_TYPES)
   videos = tuple(Video(name, tuple(dict.fromkeys((name, key)))) for name, key in keys.items())
   return Annotations(
-      "tgif", f"qa_{task}", tuple(items), videos, tuple(found_counts), tuple(notes))
+      "tgif", f"qa_{task}", tuple(items), videos, tuple(found_counts), tuple(notes),
+      leakage=_LEAKAGE)
 
 
 def _read_file(
@@ -106,7 +113,7 @@ def _rows(path: pathlib.Path, task: str) -> Iterator[tuple[str, dict[str, str]]]
   """The rows of either form, each with `video`, `qid`, `key` and `type`."""
   columns = ["question", "answer"]
   choices = task in ("action", "transition")
-  if not path.name.removesuffix(".gz").endswith("_question.csv"):
+  if not _is_official(path):
     columns += [*(_HQGA_CANDIDATES if choices else ()), "video", "qid"]
     for where, row in tables.read_table(path, columns):
       yield where, row | {"key": row["video"], "type": ""}
@@ -115,6 +122,10 @@ def _rows(path: pathlib.Path, task: str) -> Iterator[tuple[str, dict[str, str]]]
   columns += ["type"] if task == "frameqa" else []
   for where, row in tables.read_table(path, columns, "\t"):
     yield where, row | {"video": row["gif_name"], "qid": row["vid_id"]}
+
+
+def _is_official(path: pathlib.Path) -> bool:
+  return path.name.removesuffix(".gz").endswith("_question.csv")
 
 
 def _choice(row: dict[str, str], where: str, tally: Tally) -> dict[str, Any]:

@@ -27,8 +27,9 @@ def test_paragraphs_of_listed_videos(tmp_path: pathlib.Path) -> None:
   assert Count("train paragraphs", 2, 8392) in read.counts
   assert {
       "val_data.json: not there: no split val",
-      "train_data.json: 1 descriptions are of videos that train_list.txt does not list: left out",
-      "train_list.txt: 1 of 3 videos have no description in train_data.json (11@N0_2_c, ...)",
+      "train_data.json: 1 descriptions are of videos that train_list.txt does not list: left out "
+      "(4 of 999@N04_1_a)",
+      "train_data.json: 1 videos of train_list.txt have no description (11@N0_2_c)",
       "train_data.json: 1 descriptions state another length than an earlier one of their video: "
       "kept, with their own (3)",
   } <= set(read.notes)

@@ -58,6 +58,14 @@ def test_the_place_of_the_answer_tells_nothing_and_is_always_the_same(
   assert {i.text: i.candidates for i in annotations.read("how2qa", tmp_path).items} == order
 
 
+def test_a_file_without_a_header_loses_no_question(tmp_path: pathlib.Path) -> None:
+  row = "vid,[1:2],red,blue,green,which?,white\n"
+  (tmp_path / _NAME).write_text(row + row.replace("which", "what"))
+  read = annotations.read("how2qa", tmp_path)
+  assert [item.text for item in read.items] == ["which?", "what?"]
+  assert f"{_NAME}: 1 first lines are no header: read as a question" in read.notes
+
+
 def test_repeated_questions_are_listed(tmp_path: pathlib.Path) -> None:
   row = "vid,[1:2],red,blue,green,which?,white\n"
   (tmp_path / _NAME).write_text(

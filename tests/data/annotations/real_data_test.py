@@ -158,7 +158,7 @@ def test_didemo_paragraphs(didemo: pathlib.Path) -> None:
       "val": 1065, "test": 1004}
   assert round(statistics.mean(_words(read, "val"))) == 29
   assert max(_words(read, "test")) == 81
-  assert not any("not list" in note or "no description" in note for note in read.notes)
+  assert not any("left out" in note or "no description" in note for note in read.notes)
 
 
 def test_didemo_queries(didemo: pathlib.Path) -> None:
