@@ -128,7 +128,9 @@ def test_frozen_layers_cost_no_backward_pass(folder) -> None:
       return bert.apply({"params": params}, *_batch(), train=False).sum()
 
     function = jax.value_and_grad(loss) if backward else loss
-    return jax.jit(function).lower(params).cost_analysis()["flops"]
+    costs = jax.jit(function).lower(params).cost_analysis()
+    assert costs is not None
+    return costs["flops"]
 
   forward = flops(3, backward=False)
   costs = [flops(frozen, backward=True) for frozen in (-1, 0, 1, 2, 3)]
