@@ -18,7 +18,7 @@ help:
 	@echo "make demo       train and evaluate on the embedded data, write a report"
 	@echo "make test       run the tests (make test-slow: the slow ones)"
 	@echo "make lint       ruff; make types: mypy"
-	@echo "make bench-train_step, bench-prepare, bench-startup: benchmarks/NAME.py, with ARGS=... for it"
+	@echo "make bench-train_step, bench-prepare, bench-startup, bench-retrieval_ranks: benchmarks/NAME.py, with ARGS=..."
 	@echo "make lock       write requirements.lock again from the ranges in setup.py"
 
 # requirements.lock is made for CPython 3.11 on Linux x86-64. Elsewhere pip resolves the ranges of

@@ -26,7 +26,7 @@ def data() -> ConfigDict:
   config.family = ml_collections.config_dict.placeholder(str)  # E.g. "msrvtt".
   config.sources = ConfigDict()  # Name -> source(); their rows fill the global batch.
   config.eval_texts = "retrieval"  # Folder of the evaluated texts inside the family.
-  config.eval_split = "test"
+  config.eval_split = "test"  # "dev": what dev_fraction keeps out of training, to choose by.
   config.dev_fraction = 0.1  # Share of the train videos, by keyed hash, that select the best step.
   # Inside the family's folder, or anywhere by a whole path; .model is SentencePiece, .json what the
   # tokenizers library writes. Not read where model.text.pretrained brings its own.
@@ -107,6 +107,8 @@ def model() -> ConfigDict:
       "norm_epsilon": 1e-12,
       "pretrained": ml_collections.config_dict.placeholder(str),  # Folder; its tokenizer is used.
       "frozen_layers": -1,  # 0: the embeddings are not trained; N: nor are the first N layers.
+      # Folder, shared by runs, for what the frozen layers make of the training texts.
+      "cache": ml_collections.config_dict.placeholder(str),
   })
   config.fusion = ConfigDict({"layers": 2, "heads": 4})
   config.num_answers = 1000
@@ -160,7 +162,12 @@ def train() -> ConfigDict:
 
 
 def evaluation() -> ConfigDict:
-  return ConfigDict({"batch_size": 64, "bootstrap": 1000, "examples": 12})
+  return ConfigDict({
+      "batch_size": 64,
+      "bootstrap": 1000,
+      "examples": 12,  # In the report.
+      "segment_score": 0.0,  # Retrieval: weight of the segments' score beside the global cosine.
+  })
 
 
 def pixels(config: ConfigDict, *, image_size: int = 112, frames: int = 8) -> None:

@@ -38,9 +38,14 @@ from mla_jax.config_values import (
 from mla_jax.errors import UserError
 
 
-def define_config_flags() -> flags.FlagHolder[str | None]:
-  """Defines `--config`, and a place where `parse_flags` keeps the `--config.KEY=VALUE` it met."""
+def define_override_flags() -> None:
+  """Defines the place where `parse_flags` keeps the `--config.KEY=VALUE` it met."""
   flags.DEFINE_multi_string("config_override", [], "KEY=VALUE; write it --config.KEY=VALUE.")
+
+
+def define_config_flags() -> flags.FlagHolder[str | None]:
+  """Defines `--config` and `--config.KEY=VALUE`."""
+  define_override_flags()
   return flags.DEFINE_string(
       "config", None, "Config file: path.py or path.py:argument; --config.KEY=VALUE changes a key."
   )
@@ -75,6 +80,22 @@ def load_config(path_with_arg: str | None, overrides: Mapping[str, Any] = {}) ->
   Raises:
     UserError: no such file, a file that fails, an unknown key, a value of another type.
   """
+  config = call_file(path_with_arg, "get_config")
+  if not isinstance(config, ConfigDict):
+    kind = type(config).__name__
+    raise UserError(f"{path_with_arg}: get_config returns a {kind}: return a ConfigDict")
+  _set_all(config, overrides)
+  return from_plain(to_plain(config, str(path_with_arg))).lock()
+
+
+def call_file(path_with_arg: str | None, function: str) -> Any:
+  """What `function(arg=None)` of a Python file returns, for `path.py` or `path.py:arg`.
+
+  `from configs import common` in it finds its own siblings, wherever they are.
+
+  Raises:
+    UserError: no such file, a file that fails, or that has no such function.
+  """
   match = re.fullmatch(r"(.+?\.py)(?::(.*))?", path_with_arg or "")
   if not match:
     raise UserError(f"--config={path_with_arg or ''}: name a config file: path.py or path.py:arg")
@@ -82,11 +103,7 @@ def load_config(path_with_arg: str | None, overrides: Mapping[str, Any] = {}) ->
   if not path.is_file():
     near = nearest(path.name, (p.name for p in path.parent.glob("*.py")))
     raise UserError(f"{path}: no such config file{f'; did you mean {near}?' if near else ''}")
-  config = _call_get_config(path, match[2])
-  if not isinstance(config, ConfigDict):
-    raise UserError(f"{path}: get_config returns a {type(config).__name__}: return a ConfigDict")
-  _set_all(config, overrides)
-  return from_plain(to_plain(config, str(path))).lock()
+  return _call(path, function, match[2])
 
 
 def apply_overrides(config: ConfigDict, overrides: Mapping[str, Any]) -> ConfigDict:
@@ -187,21 +204,21 @@ def code_version() -> str:
   return found.stdout.strip()
 
 
-def _call_get_config(path: pathlib.Path, arg: str | None) -> Any:
-  """Runs the file; `from configs import common` finds its own siblings, wherever they are."""
+def _call(path: pathlib.Path, function: str, arg: str | None) -> Any:
   spec = importlib.util.spec_from_file_location("mla_jax_config", path)
   assert spec is not None
   assert spec.loader is not None
   module = importlib.util.module_from_spec(spec)
-  folder = str(path.resolve().parent.parent)
+  folder = str(root_of(path.resolve()))
   sys.path.insert(0, folder)
   try:
     spec.loader.exec_module(module)
-    if not hasattr(module, "get_config"):
-      raise UserError("has no get_config(arg=None)")
-    if arg and not inspect.signature(module.get_config).parameters:
+    found = getattr(module, function, None)
+    if found is None:
+      raise UserError(f"has no {function}(arg=None)")
+    if arg and not inspect.signature(found).parameters:
       raise UserError(f"takes no argument, was given {arg!r}")
-    return module.get_config(arg) if arg else module.get_config()
+    return found(arg) if arg else found()
   except UserError as error:
     raise UserError(f"{path}: {error}") from error
   except SyntaxError as error:
@@ -213,6 +230,11 @@ def _call_get_config(path: pathlib.Path, arg: str | None) -> Any:
     raise UserError(f"{where}: {type(error).__name__}: {error}: mend the file") from error
   finally:
     sys.path.remove(folder)
+
+
+def root_of(path: pathlib.Path) -> pathlib.Path:
+  """What holds the folder `configs` the file is in, or the folder above its own."""
+  return next((p.parent for p in path.parents if p.name == "configs"), path.parent.parent)
 
 
 def _set_all(config: ConfigDict, overrides: Mapping[str, Any]) -> None:

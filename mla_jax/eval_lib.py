@@ -62,10 +62,7 @@ def evaluate(run: Run, step: str = "best") -> dict[str, Any]:
   """
   data = run.config.data
   texts = run_lib.open_evaluated(run)
-  with run_lib.open_checkpoints(run, read_only=True) as saved:
-    chosen = saved.find(int(step) if step.isdecimal() else step)
-    state = saved.restore(abstract_state(run), chosen, config=to_plain(run.config))
-  params = state.eval_params
+  params, chosen = restore_params(run, step)
   evaluation = run.evaluate(params, texts)
   name = f"{data.family}_{data.eval_texts}_{data.eval_split}"
   metrics = evaluation.metrics | {
@@ -76,6 +73,14 @@ def evaluate(run: Run, step: str = "best") -> dict[str, Any]:
   _write(run.workdir / "eval", name, metrics, evaluation)
   write_report(run, params, texts, evaluation, name)
   return metrics
+
+
+def restore_params(run: Run, step: str) -> tuple[Any, int]:
+  """The parameters of a checkpoint to evaluate, and its step; errors as of `evaluate`."""
+  with run_lib.open_checkpoints(run, read_only=True) as saved:
+    chosen = saved.find(int(step) if step.isdecimal() else step)
+    state = saved.restore(abstract_state(run), chosen, config=to_plain(run.config))
+  return state.eval_params, chosen
 
 
 def _write(

@@ -77,13 +77,15 @@ def open_run(config: ConfigDict, workdir: pathlib.Path) -> Run:
 
 
 def open_evaluated(run: Run) -> Texts:
-  """The texts of `data.eval_split`.
+  """The texts of `data.eval_split`; "dev" is what was kept out of training.
 
   Raises:
     UserError: there is no such split, or nothing in it can be used.
   """
   data = run.config.data
   with_video = run.config.model.use_video
+  if data.eval_split == sources.DEV:
+    return sources.require_dev(data, with_video=with_video)
   return sources.open_texts(data, data.eval_texts, data.eval_split, with_video=with_video)
 
 

@@ -44,6 +44,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
       MetricWriter(workdir, config.train.steps) as writer,
   ):
     state = training.start(saved)
+    training = training.with_cached_texts(state.params)
     first = int(state.step)
     writer.truncate_after(first)
     logger.info("%s in %s: from step %d to %d", config.name, workdir, first, training.every.steps)

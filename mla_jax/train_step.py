@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 import numpy as np
 import optax
 
-from mla_jax import checkpoints, config_lib, optimizers, sharding
+from mla_jax import checkpoints, config_lib, optimizers, sharding, text_cache
 from mla_jax import run as run_lib
 from mla_jax import train_state as train_state_lib
 from mla_jax.config_values import to_plain
@@ -91,6 +91,11 @@ class Training:
         init_params(model, config), self.tx, self.run.mesh, ema=_has_ema(config)
     )
     return train_state_lib.replace_params(state, weights)
+
+  def with_cached_texts(self, params: Any) -> "Training":
+    """Reads the frozen text encoder's states where `model.text.cache` names their folder."""
+    run = text_cache.with_cached_texts(self.run, self.sources, params)
+    return dataclasses.replace(self, run=run)
 
   def batches(self, steps: range) -> Iterator[Batch]:
     """The global batches of these steps, on the devices."""

@@ -287,3 +287,22 @@ def _wait_for(condition: Callable[[], bool], seconds: float = 240.0) -> None:
   while not condition():
     assert time.monotonic() < end, "timed out"
     time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_probes_spoil_the_inputs_of_a_trained_run(
+    features: pathlib.Path, trained: pathlib.Path, cache: pathlib.Path
+) -> None:
+  plain = last_line(run(evaluation(trained), cache))
+  command_line = [sys.executable, "-m", "mla_jax.probe", f"--workdir={trained}"]
+  result = last_line(run(command_line, cache))
+  found = result["probes"]
+  assert found["none"] == plain["text_to_video"]["recall_at_1"]
+  assert set(found) == {
+      "none", "no_video", "one_frame", "shuffled_frames", "reversed_frames", "half_the_frames",
+      "twice_the_frames", "swapped_phrases", "order_told",
+  }
+  # Two kinds of video are left, those of three frames and those of six: near chance.
+  assert found["no_video"] == pytest.approx(100.0 / plain["videos"], abs=10.0)
+  name = f"probes_{result['dataset']}_{result['split']}.json"
+  assert json.loads((trained / "eval" / name).read_text()) == result

@@ -13,13 +13,12 @@ import pytest
 from tests import bert_checkpoint, tiny
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+TINY = ["--config.data.dev_fraction=0.3", f"--config.model.video.feature_width={tiny.FEATURES}"]
 # What a tiny dataset needs beyond the README's words; nothing here changes what is run.
 SMALL = {
     "mla_jax.prepare": ["--vocab_size=80", "--workers=1"],
-    "mla_jax.main --config": [
-        "--config.data.dev_fraction=0.3",
-        f"--config.model.video.feature_width={tiny.FEATURES}",
-    ],
+    "mla_jax.main --config": TINY,
+    "mla_jax.experiment": [*TINY, "--resamples=100"],
     "$MINILM": [f"--config.model.text.vocab_size={len(bert_checkpoint.VOCABULARY)}"],
 }
 BERT = {
@@ -42,9 +41,10 @@ def small(command: str, data: pathlib.Path) -> list[str]:
   words = shlex.split(placed)
   more = [word for part, extra in SMALL.items() if part in command for word in extra]
   for i, word in enumerate(words):
-    if word.startswith("--config=configs/"):
-      path, _, variant = word.removeprefix("--config=").partition(":")
-      words[i] = f"--config={ROOT / path}:{f'{variant},' if variant else ''}debug"
+    flag = "--config=" if word.startswith("--config=") else ""
+    path, _, variant = word.removeprefix(flag).partition(":")
+    if path.startswith("configs/"):
+      words[i] = f"{flag}{ROOT / path}:{f'{variant},' if variant else ''}debug"
   return [sys.executable, *words[1:], *more]
 
 
@@ -61,7 +61,11 @@ def test_the_readme_has_the_commands_this_file_knows() -> None:
   found = commands()
   assert {line for line in found if line.startswith("make")} == {"make demo", "make test"}
   modules = {line.split()[2] for line in found if line.startswith("python")}
-  assert modules == {"mla_jax.prepare", "mla_jax.verify", "mla_jax.main"}
+  assert modules == {
+      f"mla_jax.{name}" for name in (
+          "prepare", "verify", "main", "compare", "leakage", "probe", "experiment"
+      )
+  }
   assert len(found) >= 10
 
 

@@ -125,6 +125,13 @@ def test_damage_of_a_media_record(media: Media, reason: str) -> None:
     (TextRecord("i", "v", 1, ""), "no text"),
     (TextRecord("i", "v", 1, "a b", (Segment(2, 4),)), "a segment is outside its text"),
     (TextRecord("i", "v", 1, "a b", (Segment(1, 1),)), "a segment is outside its text"),
+    (TextRecord("i", "v", 1, "", candidates=("a", "b"), answer="b", answer_index=1), ""),
+    (TextRecord("i", "v", 1, "a b", candidates=("a", "b")), ""),
+    (TextRecord("i", "v", 1, "a b", candidates=("a", "b"), answer="a", answer_index=1),
+     "its answer is not candidate 1 of 2"),
+    (TextRecord("i", "v", 1, "a b", candidates=("a",), answer="a", answer_index=1),
+     "its answer is not candidate 1 of 1"),
+    (TextRecord("i", "v", 1, "a b", moments=((0.0, 2.0), (3.0, 3.0))), "a moment is no span"),
   ],
 )
 def test_damage_of_a_text_record(record: TextRecord, reason: str) -> None:

@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from mla_jax.data import probes
 from mla_jax.data.examples import Fields, Shapes
 from mla_jax.data.frames import choose_frames, temporal_iou
 from mla_jax.data.records import MediaStore
@@ -28,9 +29,17 @@ def centred(shapes: Shapes) -> Fields:
 
 
 def finish(
-    example: dict[str, tf.Tensor], media: MediaStore | None, shapes: Shapes, *, train: bool
+    example: dict[str, tf.Tensor],
+    media: MediaStore | None,
+    shapes: Shapes,
+    *,
+    train: bool,
+    probe: str | None = None,
 ) -> dict[str, tf.Tensor]:
-  """Replaces the raw record and the draws of one example by the clip's fields (in the graph)."""
+  """Replaces the raw record and the draws of one example by the clip's fields (in the graph).
+
+  `probe` names what of the frames is spoilt, see `probes.FRAME_PROBES`.
+  """
   example = dict(example)
   raw = example.pop("raw", None)
   jitter, crop = example.pop("jitter", None), example.pop("crop", None)
@@ -38,7 +47,8 @@ def finish(
   if raw is None or media is None:
     return example
   record = media.parse(raw)
-  index, mask, segment, seconds, bounds = _choose(record, jitter, shapes)
+  key = example["video_key"]
+  index, mask, segment, seconds, bounds = _choose(record, jitter, key, shapes, probe)
   example |= {"frame_mask": mask, "frame_segment": segment, "frame_time": seconds}
   if times is not None:
     example["overlap"] = _overlap(bounds, times, shapes)
@@ -48,14 +58,20 @@ def finish(
     example["video"] = tf.where(mask[:, None], clip, 0.0)
   else:
     example["video"] = _pixels(tf.gather(record["frames"], index), mask, crop, shapes, train=train)
+  if probe == probes.BLACK:
+    example["video"] = tf.zeros_like(example["video"])
   return example
 
 
 def _choose(
-    record: dict[str, tf.Tensor], jitter: tf.Tensor, shapes: Shapes
+    record: dict[str, tf.Tensor],
+    jitter: tf.Tensor,
+    video_key: tf.Tensor,
+    shapes: Shapes,
+    probe: str | None,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
   def choose(
-      times: np.ndarray, duration: np.ndarray, jitter: np.ndarray
+      times: np.ndarray, duration: np.ndarray, jitter: np.ndarray, video_key: np.ndarray
   ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     choice = choose_frames(
         times,
@@ -65,10 +81,12 @@ def _choose(
         jitter=jitter,
     )
     seconds = np.where(choice.mask, times[choice.index], 0.0).astype(np.float32)
+    if probe is not None:
+      choice = probes.spoil_frames(probe, choice, int(video_key))
     return choice.index, choice.mask, choice.segment, seconds, choice.bounds
 
   types = [tf.int32, tf.bool, tf.int32, tf.float32, tf.float32]
-  chosen = tf.numpy_function(choose, [record["time"], record["duration"], jitter], types)
+  chosen = tf.numpy_function(choose, [record["time"], record["duration"], jitter, video_key], types)
   for field in chosen[:4]:
     field.set_shape((shapes.frames,))
   return tuple(chosen)

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 import io
+import math
 import os
 import re
 from typing import TYPE_CHECKING, Any
@@ -33,11 +34,16 @@ _LEAST_GAP = 1.0  # Seconds that the stated and the true length may always diffe
 _ORIENTATION = 0x0112  # EXIF tag: 1, or absent, is upright.
 
 
-def read_video(path: str, settings: MediaSettings) -> Media:
+def read_video(
+    path: str, settings: MediaSettings, span: tuple[float, float] = (0.0, math.inf)
+) -> Media:
   """Decodes a video and keeps, for each tick k / frame_rate, the frame shown at that time.
 
   A frame that is shown over several ticks is kept once. Times are seconds from the first frame, by
   the frames' own time stamps. A frame of another size than the first one is scaled to it.
+
+  Frames that are not shown between the seconds of `span` may be left out; what comes after them is
+  not decoded, so that damage there is not found.
 
   Raises:
     BrokenMedia: no video stream, no frame, a decode error anywhere, or an end well before the
@@ -49,19 +55,21 @@ def read_video(path: str, settings: MediaSettings) -> Media:
     # Local files only: a playlist in disguise must not make the reader fetch anything.
     options = {"protocol_whitelist": "file"}
     with av.open(os.path.abspath(path), metadata_errors="ignore", options=options) as container:
-      return _read_container(container, settings)
+      return _read_container(container, settings, span)
   except (av.FFmpegError, OSError, ValueError) as error:
     raise BrokenMedia(f"truncated or not a video ({_reason(error)})") from None
 
 
-def _read_container(container: "InputContainer", settings: MediaSettings) -> Media:
+def _read_container(
+    container: "InputContainer", settings: MediaSettings, span: tuple[float, float]
+) -> Media:
   stream = next(
       (s for s in container.streams.video if not s.disposition & Disposition.attached_pic), None)
   if stream is None:
     audio = bool(container.streams.audio)
     raise BrokenMedia("audio only" if audio else "truncated or not a video (no stream in it)")
   stream.codec_context.thread_count = 1  # `prepare` runs one process a core.
-  picker = _Picker(stream, settings)
+  picker = _Picker(stream, settings, span)
   end = Fraction(0)  # Of the packets of all streams.
   for packet in container.demux():
     if packet.is_corrupt:
@@ -75,6 +83,8 @@ def _read_container(container: "InputContainer", settings: MediaSettings) -> Med
         picker.show(frame)
     except av.FFmpegError as error:
       raise BrokenMedia(f"truncated or damaged at {float(end):.1f} s ({_reason(error)})") from None
+    if picker.done:
+      return picker.finish()
   media = picker.finish()
   _check_length(container, stream, float(end), media.duration)
   return media
@@ -96,7 +106,13 @@ def _check_length(
 class _Picker:
   """Takes the frames of a video one after the other and keeps those that a tick falls on."""
 
-  def __init__(self, stream: "VideoStream", settings: MediaSettings):
+  def __init__(
+      self,
+      stream: "VideoStream",
+      settings: MediaSettings,
+      span: tuple[float, float] = (0.0, math.inf),
+  ):
+    self._span = span  # Seconds whose frames are wanted.
     self._stream = stream
     self._settings = settings
     self._unit = stream.time_base or Fraction(1, av.time_base)  # Seconds of a time stamp's step.
@@ -120,6 +136,11 @@ class _Picker:
       self._keep_if_on_tick(start)
       self._shown, self._start = frame, start
 
+  @property
+  def done(self) -> bool:
+    """Whether all later frames are shown after the span."""
+    return self._seconds(self._start) >= self._span[1]
+
   def finish(self) -> Media:
     if self._shown is None:
       raise BrokenMedia("no frame could be decoded")
@@ -129,6 +150,9 @@ class _Picker:
     self._keep_if_on_tick(end)
     return Media(float(end * self._unit), np.array(self._times, np.float32), self._frames)
 
+  def _seconds(self, units: int) -> float:
+    return float(units * self._unit)
+
   def _usual_gap(self) -> int:
     rate = self._stream.average_rate
     return self._longest or max(1, round(1 / ((rate or 25) * self._unit)))
@@ -136,7 +160,8 @@ class _Picker:
   def _keep_if_on_tick(self, end: int) -> None:
     unit, scale = self._ticks.numerator, self._ticks.denominator
     first_tick = -(-self._start * unit // scale)
-    if self._shown is not None and first_tick * scale < end * unit:
+    wanted = self._seconds(self._start) < self._span[1] and self._seconds(end) > self._span[0]
+    if self._shown is not None and wanted and first_tick * scale < end * unit:
       self._times.append(float(self._start * self._unit))
       self._frames.append(self._encode(self._shown))
 

@@ -8,7 +8,8 @@ import numpy as np
 from mla_jax.data.annotations.schema import Segment
 from mla_jax.data.records import TextRecord
 from mla_jax.data.segments import merge_segments
-from mla_jax.data.text import Tokenizer
+from mla_jax.data.text import TokenizedText, Tokenizer
+from mla_jax.data.text_states import TextStates
 
 Fields: TypeAlias = dict[str, np.ndarray]
 
@@ -28,15 +29,20 @@ class Shapes:
 
 
 def text_fields(
-    text: str, segments: tuple[Segment, ...], tokenizer: Tokenizer, shapes: Shapes, prefix: str = ""
+    text: str,
+    segments: tuple[Segment, ...],
+    tokenizer: Tokenizer,
+    shapes: Shapes,
+    prefix: str = "",
+    states: TextStates | None = None,
 ) -> Fields:
-  """Tokens `[L]`, their mask and text segments; `times` `[M, 2]` (NaN = unknown) without prefix."""
-  segments = merge_segments(segments, shapes.text_segments)
-  tokens = tokenizer.encode(
-      text, segments, length=shapes.text_length, most_segments=shapes.text_segments
-  )
+  """Tokens `[L]`, their mask and text segments; `times` `[M, 2]` (NaN = unknown) without prefix.
+
+  With `states` the tokens are the frozen encoder's `[L, W]` instead of their ids.
+  """
+  tokens, segments = tokenize(text, segments, tokenizer, shapes)
   fields = {
-      f"{prefix}text": tokens.ids,
+      f"{prefix}text": states.lookup(tokens) if states else tokens.ids,
       f"{prefix}text_mask": tokens.mask,
       f"{prefix}text_segment": tokens.segment,
   }
@@ -48,6 +54,17 @@ def text_fields(
   return fields
 
 
+def tokenize(
+    text: str, segments: tuple[Segment, ...], tokenizer: Tokenizer, shapes: Shapes
+) -> tuple[TokenizedText, tuple[Segment, ...]]:
+  """The tokens of a text and the at most M segments that they are numbered by."""
+  segments = merge_segments(segments, shapes.text_segments)
+  tokens = tokenizer.encode(
+      text, segments, length=shapes.text_length, most_segments=shapes.text_segments
+  )
+  return tokens, segments
+
+
 def example_fields(
     record: TextRecord,
     tokenizer: Tokenizer,
@@ -57,6 +74,7 @@ def example_fields(
     align: bool,
     sentences: int = 0,
     rng: np.random.Generator | None = None,
+    states: TextStates | None = None,
 ) -> Fields:
   """Everything the model reads of one text.
 
@@ -68,16 +86,18 @@ def example_fields(
     align: add `align_text*`, a question with its answer (training only: it holds the answer).
     sentences: keep a random run of at most this many timed segments; 0 keeps the whole text.
     rng: draws that run; None keeps the whole text.
+    states: of a frozen text encoder; they hold every text that may be drawn.
   """
   text, segments = record.text, record.segments
   if sentences and rng is not None:
-    text, segments = _run_of_sentences(text, segments, sentences, rng)
-  fields = text_fields(text, segments, tokenizer, shapes)
+    runs = runs_of_sentences(record, sentences)
+    text, segments = runs[int(rng.integers(len(runs)))] if len(runs) > 1 else runs[0]
+  fields = text_fields(text, segments, tokenizer, shapes, states=states)
   if answers is not None:
     fields["answer"] = np.array(answers.get(record.answer, -1), np.int32)
     if align:
-      full, parts = _with_answer(text, segments, record.answer)
-      fields |= text_fields(full, parts, tokenizer, shapes, prefix="align_")
+      full, parts = with_answer(text, segments, record.answer)
+      fields |= text_fields(full, parts, tokenizer, shapes, prefix="align_", states=states)
   return fields
 
 
@@ -90,13 +110,15 @@ def blank_fields(fields: Fields) -> Fields:
   return blank
 
 
-def _run_of_sentences(
-    text: str, segments: tuple[Segment, ...], most: int, rng: np.random.Generator
-) -> tuple[str, tuple[Segment, ...]]:
+def runs_of_sentences(record: TextRecord, most: int) -> list[tuple[str, tuple[Segment, ...]]]:
+  """Every run of `most` neighbouring segments of a text; the text itself if it has no more."""
+  text, segments = record.text, record.segments
   if len(segments) <= most:
-    return text, segments
-  first = int(rng.integers(len(segments) - most + 1))
-  kept = segments[first : first + most]
+    return [(text, segments)]
+  return [_run(text, segments[i : i + most]) for i in range(len(segments) - most + 1)]
+
+
+def _run(text: str, kept: tuple[Segment, ...]) -> tuple[str, tuple[Segment, ...]]:
   origin = kept[0].start
   moved = tuple(
       dataclasses.replace(part, start=part.start - origin, end=part.end - origin) for part in kept
@@ -104,9 +126,10 @@ def _run_of_sentences(
   return text[origin : kept[-1].end], moved
 
 
-def _with_answer(
+def with_answer(
     question: str, segments: tuple[Segment, ...], answer: str
 ) -> tuple[str, tuple[Segment, ...]]:
+  """The alignment text of a question: itself with its answer, a segment of its own."""
   if not answer:  # A caption among questions: its own text is what aligns.
     return question, segments
   full = f"{question} {answer}"

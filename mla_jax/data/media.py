@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import dataclasses
 import fractions
 import io
+import math
 import os
 import pathlib
 import zipfile
@@ -17,8 +18,8 @@ from mla_jax.data.annotations.schema import Video
 from mla_jax.errors import UserError
 
 VIDEO_SUFFIXES = frozenset({
-    ".3gp", ".avi", ".flv", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts",
-    ".webm", ".wmv",
+    ".3g2", ".3gp", ".3gpp", ".asf", ".avi", ".divx", ".flv", ".gif", ".m2ts", ".m4v", ".mkv",
+    ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".qt", ".ts", ".webm", ".wmv",
 })
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
 VIDEO, FRAMES, FEATURES = "video", "frames", "features"
@@ -47,10 +48,18 @@ class Media:
 
 @dataclasses.dataclass(frozen=True)
 class MediaFile:
-  """Where a video's media lies: a video file, a folder of images, or a `.npy` file."""
+  """Where a video's media lies: a video file, a folder of images, or a `.npy` file.
 
-  source: str  # VIDEO, FRAMES or FEATURES.
+  Attributes:
+    source: VIDEO, FRAMES or FEATURES.
+    path: of the file or folder.
+    start, end: the seconds of it that are the video.
+  """
+
+  source: str
   path: str
+  start: float = 0.0
+  end: float = math.inf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,30 +94,36 @@ def find_media(directory: pathlib.Path, videos: Sequence[Video]) -> Found:
   """Looks up every video among the names a folder holds; ids are never made into paths.
 
   Args:
-    directory: holds `<name>.<video suffix>`, `<name>/` with images, or `<name>.npy`.
-    videos: the videos to find, each by the first of its `media_names` that is there.
+    directory: holds `<name>.<video suffix>`, `<name>/` with images, or `<name>.npy`; a file of
+      another suffix, or of none, counts under its whole name.
+    videos: the videos to find, each by the first of its `media_names`, then `source_names`, that is
+      there; "folder/name" is looked up in a subfolder.
 
   Raises:
     UserError: no such folder, nothing found, two files for one name, or two kinds of media.
   """
   names = _list_folder(directory)
+  names |= _list_subfolders(names, videos)
   files: dict[str, MediaFile] = {}
   missing: dict[str, str] = {}
   for video in videos:
-    name = next((name for name in video.media_names if name in names), None)
+    wanted = (*video.media_names, *video.source_names)
+    name = next((name for name in wanted if name in names), None)
     if name is None:
-      missing[video.video_id] = f"no file named {video.media_names[0]}.*"
+      missing[video.video_id] = f"no file named {wanted[0]}.*"
       continue
     candidates = names[name]
     if len(candidates) > 1:
       both = " and ".join(sorted(os.path.basename(file.path) for file in candidates))
       raise UserError(f"{directory}: video {video.video_id!r}: {both} both match: keep one")
-    files[video.video_id] = candidates[0]
+    own = name in video.media_names
+    start, end = (0.0, video.max_duration) if own else video.source_span
+    files[video.video_id] = dataclasses.replace(candidates[0], start=start, end=end)
   if not files:
-    wanted = videos[0].media_names[0]
+    first = videos[0].media_names[0]
     raise UserError(
-        f"{directory}: none of the {len(videos)} videos found (e.g. {wanted}.mp4, {wanted}.npy or a"
-        f" folder {wanted}/ of images): give the folder that holds them as --media")
+        f"{directory}: none of the {len(videos)} videos found (e.g. {first}.mp4, {first}.npy or a"
+        f" folder {first}/ of images): give the folder that holds them as --media")
   examples = {file.source: file for file in files.values()}
   if len(examples) > 1:
     both = " and ".join(sorted(os.path.basename(file.path) for file in examples.values()))
@@ -117,6 +132,7 @@ def find_media(directory: pathlib.Path, videos: Sequence[Video]) -> Found:
 
 
 def _list_folder(directory: pathlib.Path) -> dict[str, list[MediaFile]]:
+  others: dict[str, list[MediaFile]] = {}
   names: dict[str, list[MediaFile]] = {}
   try:
     with os.scandir(directory) as entries:
@@ -128,10 +144,23 @@ def _list_folder(directory: pathlib.Path) -> dict[str, list[MediaFile]]:
           names.setdefault(stem, []).append(MediaFile(VIDEO, entry.path))
         elif entry.is_dir():
           names.setdefault(entry.name, []).append(MediaFile(FRAMES, entry.path))
+        else:
+          others[entry.name] = [MediaFile(VIDEO, entry.path)]
   except OSError as error:
     raise UserError(
         f"{directory}: cannot be listed ({error.strerror}): give a folder as --media") from None
-  return names
+  return others | names
+
+
+def _list_subfolders(
+    names: dict[str, list[MediaFile]], videos: Sequence[Video]
+) -> dict[str, list[MediaFile]]:
+  """What the folders among `names` hold that a video's name asks for, as "folder/name"."""
+  parents = {name.split("/")[0] for video in videos for name in video.media_names if "/" in name}
+  folders = [(parent, file) for parent in sorted(parents & set(names))
+             for file in names[parent] if file.source == FRAMES]
+  return {f"{parent}/{name}": found for parent, folder in folders
+          for name, found in _list_folder(pathlib.Path(folder.path)).items()}
 
 
 def common_feature_width(files: Iterable[MediaFile]) -> int:
@@ -168,9 +197,27 @@ def read_media(file: MediaFile, settings: MediaSettings) -> Media:
   else:
     from mla_jax.data import decode  # PyAV and PIL: features do without.
 
-    read = decode.read_video if file.source == VIDEO else decode.read_frame_folder
-    media = read(file.path, settings)
-  return thin(media, settings.max_frames)
+    if file.source == VIDEO:
+      media = decode.read_video(file.path, settings, (file.start, file.end))
+    else:
+      media = decode.read_frame_folder(file.path, settings)
+  return thin(cut(media, file.start, file.end), settings.max_frames)
+
+
+def cut(media: Media, start: float, end: float) -> Media:
+  """The frames that are shown between two times, as a video of its own that begins at 0.
+
+  Raises:
+    BrokenMedia: there is none.
+  """
+  if start <= 0 and end >= media.duration:
+    return media
+  first = max(0, int(np.searchsorted(media.time, start, side="right")) - 1)
+  last = int(np.searchsorted(media.time, end, side="left"))
+  if start >= media.duration or first >= last:
+    raise BrokenMedia(f"has nothing from {start:g} to {end:g} s: it is {media.duration:.1f} s long")
+  time = np.maximum(media.time[first:last] - np.float32(start), 0)
+  return Media(min(end, media.duration) - start, time, media.payload[first:last])
 
 
 def thin(media: Media, max_frames: int) -> Media:

@@ -6,11 +6,12 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from mla_jax.data import clips, order
+from mla_jax.data import clips, order, probes
 from mla_jax.data.examples import Fields, Shapes, blank_fields, example_fields
 from mla_jax.data.records import MediaStore
 from mla_jax.data.sources import Pool, Source, Texts
 from mla_jax.data.text import Tokenizer
+from mla_jax.data.text_states import TextStates
 
 _PARALLEL_LOOKUPS = 2
 _PREFETCH = 2
@@ -25,12 +26,16 @@ class Reader:
     tokenizer: of the run.
     shapes: sizes of a batch.
     answers: answer -> class; None for tasks without answers.
+    states: what a frozen text encoder makes of every training text; None: texts are token ids.
+    probe: what is spoilt in evaluation, see `probes`.
   """
 
   media: MediaStore | None
   tokenizer: Tokenizer
   shapes: Shapes
   answers: dict[str, int] | None
+  states: TextStates | None = None
+  probe: str | None = None
 
 
 def train_batches(
@@ -118,8 +123,9 @@ def text_batches(
     records = texts.store.read(texts.split, texts.items[places])
     rows = []
     for place, record in zip(places, records, strict=True):
+      spoilt = probes.swap_phrases(record) if reader.probe == probes.SWAPPED else record
       row = example_fields(
-          record, reader.tokenizer, reader.shapes, answers=reader.answers, align=False
+          spoilt, reader.tokenizer, reader.shapes, answers=reader.answers, align=False
       )
       if with_video:
         row |= _eval_video(reader, int(texts.videos[place]))
@@ -168,6 +174,7 @@ def _pool_texts(
           align=True,
           sentences=pool.sentences,
           rng=rng,
+          states=reader.states,
       )
       | {"mask": np.array(True), "example_id": np.array(item, np.int32)}
       for record, item in zip(pool.texts.store.read(pool.texts.split, items), items, strict=True)
@@ -224,7 +231,9 @@ def _batches(
 
   dataset = dataset.map(lookup, num_parallel_calls=_PARALLEL_LOOKUPS)
   dataset = dataset.unbatch().map(
-      lambda example: clips.finish(example, reader.media, reader.shapes, train=train),
+      lambda example: clips.finish(
+          example, reader.media, reader.shapes, train=train, probe=None if train else reader.probe
+      ),
       num_parallel_calls=tf.data.AUTOTUNE,
   )
   dataset = dataset.batch(batch, drop_remainder=True).prefetch(_PREFETCH)

@@ -93,6 +93,9 @@ def _media(options: Options, annotations: Annotations, family: pathlib.Path) -> 
 def _print_report(
     annotations: Annotations, media: MediaResult, manifest: Mapping[str, Any], texts: pathlib.Path
 ) -> None:
+  print(f"licence: {manifest['licence']}")
+  if manifest["leakage"]:
+    print(f"leakage: {manifest['leakage']}")
   for note in manifest["notes"]:
     print(f"note: {note}")
   for name, reasons in (("missing", media.missing), ("broken", media.broken)):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mla_jax.data import answers, record_format, record_writer
+from mla_jax.data import answers, record_format, record_writer, text_fields
 from mla_jax.data.annotations.schema import Annotations, TextItem
 from mla_jax.data.record_format import TextRecord
 from mla_jax.data.segments import cut_text
@@ -115,37 +115,60 @@ def _write_folder(
   notes = list(annotations.notes)
   files = _write_tokenizer(directory, training, settings, notes)
   vocabulary = _write_answers(directory, training, files)
-  splits: dict[str, dict[str, Any]] = {}
-  texts_digest = hashlib.sha256()
-  shards: dict[str, list[dict[str, Any]]] = {}
   dataset = f"{annotations.family}_{annotations.task}"
-  for name, items in by_split.items():
-    records = [_record(item, media_index, settings.spacy_model) for item in items]
-    shards[name] = list(_write_shards(directory, dataset, name, records))
-    files += shards[name] + _write_indices(directory, name, records)
-    splits[name] = _summary(records, vocabulary)
-    for record in records:
-      texts_digest.update(record_format.serialise_text(dataclasses.replace(record, media_index=-1)))
-  features = record_format.tfds_features(None, texts=True)
-  tfds_files = record_writer.write_tfds_info(directory, dataset, features, shards)
+  fields = text_fields.used_fields(annotations.items)
+  records = {
+      name: [_record(item, media_index, settings.spacy_model) for item in items]
+      for name, items in by_split.items()}
+  tfds_files = _write_records(directory, dataset, records, fields, files)
   manifest = {
       "format": record_format.FORMAT,
       "complete": True,
       "kind": "texts",
       "feature_width": None,
       "dataset": dataset,
+      "fields": list(fields),
+      "licence": annotations.licence,
+      "leakage": annotations.leakage,
       "settings": _described(settings),
       "counts": [dataclasses.asdict(count) for count in annotations.counts],
       "notes": notes,
       "answers": len(vocabulary),
-      "splits": splits,
+      "splits": {name: _summary(split, vocabulary) for name, split in records.items()},
       "files": files,
       "tfds_files": tfds_files,
-      "texts_fingerprint": texts_digest.hexdigest(),
+      "texts_fingerprint": _texts_fingerprint(records, fields),
       "fingerprint": record_format.fingerprint(files),
   }
   record_writer.write_manifest(directory, manifest)
   return manifest
+
+
+def _write_records(
+    directory: pathlib.Path,
+    dataset: str,
+    records: Mapping[str, Sequence[TextRecord]],
+    fields: Sequence[str],
+    files: list[dict[str, Any]],
+) -> list[dict[str, Any]]:
+  """Adds the manifest's entries of the shards and indices to `files`; returns TFDS's files."""
+  shards: dict[str, list[dict[str, Any]]] = {}
+  for name, split in records.items():
+    shards[name] = list(_write_shards(directory, dataset, name, split, fields))
+    files += shards[name] + _write_indices(directory, name, split)
+  features = record_format.tfds_features(None, texts=True, fields=fields)
+  return record_writer.write_tfds_info(directory, dataset, features, shards)
+
+
+def _texts_fingerprint(
+    records: Mapping[str, Sequence[TextRecord]], fields: Sequence[str]
+) -> str:
+  """Of all that the texts hold beside where their media are."""
+  digest = hashlib.sha256()
+  for record in itertools.chain.from_iterable(records.values()):
+    without_media = dataclasses.replace(record, media_index=-1)
+    digest.update(record_format.serialise_text(without_media, fields))
+  return digest.hexdigest()
 
 
 def _described(settings: TextSettings) -> dict[str, Any]:
@@ -169,19 +192,27 @@ def _write_tokenizer(
     path = directory / stored_name(settings.tokenizer)
     shutil.copyfile(settings.tokenizer, path)
   elif training:
-    texts = itertools.chain.from_iterable(
-        (item.text, item.answer) if item.answer else (item.text,) for item in training)
-    train_tokenizer(texts, path, settings.vocab_size)
+    train_tokenizer(_tokenizer_texts(training), path, settings.vocab_size)
   else:
     notes.append("no training split: no tokenizer and no answer vocabulary made; use a run's own")
     return []
   return [record_format.file_entry(path)]
 
 
+def _tokenizer_texts(training: Sequence[TextItem]) -> Iterator[str]:
+  """All a model may read of the training texts; what is said in a video once a video."""
+  heard: set[str] = set()
+  for item in training:
+    yield from filter(None, (item.text, *(item.candidates or (item.answer,)), *item.references))
+    if item.subtitles and item.video_id not in heard:
+      heard.add(item.video_id)
+      yield from (line.text for line in item.subtitles)
+
+
 def _write_answers(
     directory: pathlib.Path, training: Sequence[TextItem], files: list[dict[str, Any]]
 ) -> list[tuple[str, int]]:
-  given = [item.answer for item in training if item.answer]
+  given = [item.answer for item in training if item.answer and not item.candidates]
   if not given:
     return []
   vocabulary = answers.build_answers(given)
@@ -200,16 +231,22 @@ def _record(item: TextItem, media_index: Mapping[str, int], spacy_model: str | N
       item.segments or cut_text(item.text, spacy_model),
       item.answer,
       item.question_type,
+      **{name: getattr(item, name) for name in text_fields.FIELDS},
   )
 
 
 def _write_shards(
-    directory: pathlib.Path, dataset: str, split: str, records: Sequence[TextRecord]
+    directory: pathlib.Path,
+    dataset: str,
+    split: str,
+    records: Sequence[TextRecord],
+    fields: Sequence[str],
 ) -> Iterator[dict[str, Any]]:
   for index, start in enumerate(range(0, len(records), SHARD_TEXTS)):
     path = directory / record_format.shard_name(dataset, split, index)
     part = records[start : start + SHARD_TEXTS]
-    count = record_writer.write_shard(path, map(record_format.serialise_text, part))
+    content = (record_format.serialise_text(record, fields) for record in part)
+    count = record_writer.write_shard(path, content)
     yield record_format.file_entry(path, count) | {"split": split}
 
 

@@ -5,7 +5,7 @@ later), the `dataset_info.json` and `features.json` of TFDS, and a `manifest.jso
 is written last: a folder without a finished manifest is not a dataset.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 import dataclasses
 import functools
 import hashlib
@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from mla_jax.data.annotations.schema import Segment
+from mla_jax.data import text_fields
+from mla_jax.data.annotations.schema import Segment, Subtitle
 from mla_jax.data.media import Media
 from mla_jax.errors import UserError
 
@@ -36,7 +37,10 @@ _SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]*")
 
 @dataclasses.dataclass(frozen=True)
 class TextRecord:
-  """One text of a prepared dataset; `media_index` is its video's record, -1 where there is none."""
+  """One text of a prepared dataset; `media_index` is its video's record, -1 where there is none.
+
+  The other attributes are those of `schema.TextItem`.
+  """
 
   item_id: str
   video_id: str
@@ -45,6 +49,14 @@ class TextRecord:
   segments: tuple[Segment, ...] = ()
   answer: str = ""
   question_type: str = ""
+  candidates: tuple[str, ...] = ()
+  answer_index: int = -1
+  count: int = -1
+  references: tuple[str, ...] = ()
+  moments: tuple[tuple[float, float], ...] = ()
+  saliency: tuple[tuple[int, int, int, int], ...] = ()
+  duration: float = float("nan")
+  subtitles: tuple[Subtitle, ...] = ()
 
 
 def check_split_name(split: str) -> None:
@@ -74,7 +86,8 @@ def _example_type() -> Any:
   return example_pb2.Example
 
 
-def serialise_text(record: TextRecord) -> bytes:
+def serialise_text(record: TextRecord, fields: Iterable[str] | None = None) -> bytes:
+  """A record as bytes, with those of `text_fields` that its folder stores (None: that it uses)."""
   example = _example_type()()
   feature = example.features.feature
   for name in ("item_id", "video_id", "text", "answer", "question_type"):
@@ -86,6 +99,8 @@ def serialise_text(record: TextRecord) -> bytes:
   for name in ("start_time", "end_time"):
     times = [getattr(segment, name) for segment in record.segments]
     feature[f"segments/{name}"].float_list.value.extend(times)
+  names = text_fields.used_fields([record]) if fields is None else fields
+  text_fields.write_fields(feature, record, names)
   return example.SerializeToString(deterministic=True)
 
 
@@ -104,7 +119,9 @@ def parse_text(raw: bytes) -> TextRecord:
       feature["segments/end_time"].float_list.value,
   ))
   index = feature["media_index"].int64_list.value[0]
-  return TextRecord(item_id, video_id, index, text, segments, answer, question_type)
+  return TextRecord(
+      item_id, video_id, index, text, segments, answer, question_type,
+      **text_fields.read_fields(feature))
 
 
 def serialise_media(video_id: str, media: Media) -> bytes:
@@ -134,8 +151,13 @@ def parse_media(raw: bytes, feature_width: int | None) -> tuple[str, Media]:
   return feature["video_id"].bytes_list.value[0].decode(), Media(duration, time, payload)
 
 
-def tfds_features(feature_width: int | None, *, texts: bool) -> Any:
-  """The TFDS features of a texts folder, or of media of the given width (None: JPEG)."""
+def tfds_features(
+    feature_width: int | None, *, texts: bool, fields: Iterable[str] = ()
+) -> Any:
+  """The TFDS features of a texts folder, or of media of the given width (None: JPEG).
+
+  `fields` are those of `text_fields` that the texts folder stores.
+  """
   import tensorflow_datasets as tfds  # Heavy: only the writer needs it.
 
   if texts:
@@ -148,6 +170,7 @@ def tfds_features(feature_width: int | None, *, texts: bool) -> Any:
         "answer": tfds.features.Text(),
         "question_type": tfds.features.Text(),
         "segments": tfds.features.Sequence(segment),
+        **text_fields.tfds_features(fields),
     })
   # `encoding="bytes"` is what makes float16 cost two bytes a value.
   payload = (

@@ -10,6 +10,8 @@ import numpy as np
 from mla_jax.data.records import TextStore
 from mla_jax.errors import UserError
 
+DEV = "dev"  # As `data.eval_split`: the share of the training videos that selects the best step.
+
 
 @dataclasses.dataclass(frozen=True)
 class Texts:
@@ -157,6 +159,14 @@ def open_dev(config: ConfigDict, *, with_video: bool) -> Texts | None:
       f"data.dev_fraction: no training source reads data.eval_texts={config.eval_texts!r}; "
       "set it to 0 to keep the last step"
   )
+
+
+def require_dev(config: ConfigDict, *, with_video: bool) -> Texts:
+  """`open_dev`, or a `UserError` where nothing is kept out of training."""
+  dev = open_dev(config, with_video=with_video)
+  if dev is None:
+    raise UserError("data.eval_split='dev': nothing is kept out of training: set data.dev_fraction")
+  return dev
 
 
 def slots(config: ConfigDict) -> int:

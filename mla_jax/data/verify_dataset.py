@@ -183,10 +183,14 @@ def _text_damage(
     return f"points to media record {index} of {len(media_ids)}"
   if index >= 0 and media_ids[index] != video_id:
     return f"of {video_id}, points to the media of {media_ids[index]}"
-  if not record.text:
+  if not record.text and not record.candidates:
     return "no text"
   if any(not 0 <= s.start < s.end <= len(record.text) for s in record.segments):
     return f"a segment is outside its text: {record.segments}"
+  if record.answer_index >= 0 and record.candidates[record.answer_index :][:1] != (record.answer,):
+    return f"its answer is not candidate {record.answer_index} of {len(record.candidates)}"
+  if any(not 0 <= start < end for start, end in record.moments):
+    return f"a moment is no span of time: {record.moments}"
   return ""
 
 

@@ -1,12 +1,15 @@
 """Global alignment: a whole video and its whole text, against every other of the global batch."""
 
-import jax
+import functools
+
 import jax.numpy as jnp
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from mla_jax.losses import pairs
-from mla_jax.losses.types import LossOutput, Side
+from mla_jax.losses import pairs, ring
+from mla_jax.losses.implementations import over_batch
+from mla_jax.losses.running import InfoNCE, Sigmoid
+from mla_jax.losses.types import Block, LossOutput, Scalars, Scoring, Side
 
 
 def softmax_alignment(
@@ -18,6 +21,7 @@ def softmax_alignment(
     duplicates: str,
     impl: str = "dense",
     mesh: Mesh | None = None,
+    block: int = ring.BLOCK,
 ) -> LossOutput:
   """Symmetric InfoNCE over the global batch (CLIP, Radford et al. 2021, figure 3).
 
@@ -27,8 +31,9 @@ def softmax_alignment(
     log_scale: logits are exp(log_scale) * cosine, the factor at most 100.
     bias: taken for the signature's sake alone, for it cancels in a softmax.
     duplicates: a text of the same video in another row is "positive", or left out: "mask".
-    impl: "dense": global arrays, XLA gathers.
-    mesh: unused by "dense".
+    impl: "dense": global arrays, XLA gathers; "ring": see ring.py.
+    mesh: of the ring's devices; unused by "dense".
+    block: logits a device of the ring holds at a time; unused by "dense".
 
   Returns:
     The mean over videos with a text of logsumexp(logits) - mean(positive logits), the same over
@@ -36,15 +41,18 @@ def softmax_alignment(
     ln k. Metrics: the accuracy of both directions.
 
   Raises:
-    UserError: an unknown `duplicates` or `impl`.
+    UserError: an unknown `duplicates` or `impl`, or a batch that does not divide over the ring.
   """
   del bias
-  pairs.check_implementation(impl, mesh)
-  positive, keep = pairs.batch_pair_masks(
-      video.mask, text.mask, video.key, text.key, duplicates
+  return over_batch(
+      InfoNCE(),
+      _scoring(duplicates),
+      {"log_scale": log_scale},
+      *pairs.whole_batch(video, text),
+      impl=impl,
+      mesh=mesh,
+      block=block,
   )
-  logits = pairs.scale(log_scale) * _cosines(video, text)
-  return pairs.symmetric_infonce(logits, positive, keep)
 
 
 def sigmoid_alignment(
@@ -56,6 +64,7 @@ def sigmoid_alignment(
     duplicates: str,
     impl: str = "dense",
     mesh: Mesh | None = None,
+    block: int = ring.BLOCK,
 ) -> LossOutput:
   """Pairwise log-sigmoid over the global batch (SigLIP, Zhai et al. 2023, algorithm 1).
 
@@ -65,8 +74,9 @@ def sigmoid_alignment(
     log_scale: logits are exp(log_scale) * cosine + bias, the factor at most 100.
     bias: added to every logit; starts near -10, since most pairs are negatives.
     duplicates: a text of the same video in another row is "positive", or left out: "mask".
-    impl: "dense": global arrays, XLA gathers.
-    mesh: unused by "dense".
+    impl: "dense": global arrays, XLA gathers; "ring": see ring.py.
+    mesh: of the ring's devices; unused by "dense".
+    block: logits a device of the ring holds at a time; unused by "dense".
 
   Returns:
     The sum over pairs of -log sigmoid(+-logit), divided by the number of texts (the paper's batch
@@ -74,20 +84,23 @@ def sigmoid_alignment(
     accuracy of both directions.
 
   Raises:
-    UserError: an unknown `duplicates` or `impl`.
+    UserError: an unknown `duplicates` or `impl`, or a batch that does not divide over the ring.
   """
-  pairs.check_implementation(impl, mesh)
-  positive, keep = pairs.batch_pair_masks(
-      video.mask, text.mask, video.key, text.key, duplicates
+  return over_batch(
+      Sigmoid(),
+      _scoring(duplicates),
+      {"log_scale": log_scale, "bias": bias},
+      *pairs.whole_batch(video, text),
+      impl=impl,
+      mesh=mesh,
+      block=block,
   )
-  logits = pairs.scale(log_scale) * _cosines(video, text) + jnp.asarray(bias, jnp.float32)
-  pair_loss = -jax.nn.log_sigmoid(jnp.where(positive, logits, -logits))
-  texts = jnp.sum(jnp.any(keep, axis=0))
-  loss = jnp.sum(jnp.where(keep, pair_loss, 0.0)) / jnp.maximum(texts, 1)
-  return LossOutput(loss=loss, metrics=pairs.accuracies(logits, positive, keep))
 
 
-def _cosines(video: Side, text: Side) -> Float[Array, "B R"]:
-  return pairs.similarities(
-      pairs.real_values(video.embedding, video.mask), pairs.real_values(text.embedding, text.mask)
-  )
+def _scoring(duplicates: str) -> Scoring:
+  return Scoring(_logits, functools.partial(pairs.block_pair_masks, duplicates=duplicates))
+
+
+def _logits(scalars: Scalars, video: Block, text: Block) -> Float[Array, "P Q"]:
+  logits = pairs.scale(scalars["log_scale"]) * pairs.similarities(video.embedding, text.embedding)
+  return logits + jnp.asarray(scalars["bias"], jnp.float32) if "bias" in scalars else logits

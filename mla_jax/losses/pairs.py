@@ -1,28 +1,20 @@
 """Which pairs of a batch attract, repel or are left out, and the InfoNCE loss over any such pairs.
 
-Everything here is written for a block of rows against a block of columns, whose places in the
-global batch are arguments: the dense losses use one block, the whole batch.
+Masks are written for a block of rows against a block of columns that know their places in the
+global batch: the dense losses use one block, the whole batch, the ring losses many.
 """
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
 from mla_jax.errors import check_choice
-from mla_jax.losses.types import LossOutput, Metrics
+from mla_jax.losses.types import Block, LossOutput, Metrics, Side
 
 DUPLICATES = ("positive", "mask")
-IMPLEMENTATIONS = ("dense",)
 MAX_LOG_SCALE = 4.605170185988092  # ln 100, CLIP's bound: above it training diverges.
 # Finite, so that a row without any real column gives no NaN; its exponential is still exactly 0.
 MASKED = -1e9
-
-
-def check_implementation(impl: str, mesh: Mesh | None) -> None:
-  """Raises a `UserError` unless `impl` exists. The dense form needs no mesh: XLA places it."""
-  del mesh
-  check_choice("impl", impl, IMPLEMENTATIONS)
 
 
 def real_values(
@@ -47,6 +39,18 @@ def captions_per_video(video_rows: int, text_rows: int) -> int:
   if text_rows % video_rows:
     raise ValueError(f"{text_rows} text rows are no multiple of {video_rows} video rows")
   return text_rows // video_rows
+
+
+def whole_batch(video: Side, text: Side) -> tuple[Block, Block]:
+  """Both sides as one block each: text row j belongs to video row j // (R / B)."""
+  captions = captions_per_video(len(video.mask), len(text.mask))
+  video_row = jnp.arange(len(video.mask))
+  text_row = jnp.arange(len(text.mask)) // captions
+  return _block(video, video_row), _block(text, text_row)
+
+
+def _block(side: Side, row: Int[Array, " P"]) -> Block:
+  return Block(real_values(side.embedding, side.mask), side.mask, side.key, row)
 
 
 def pair_masks(
@@ -79,20 +83,18 @@ def pair_masks(
   return real & own, real & (own | ~same)
 
 
-def batch_pair_masks(
-    video_real: Bool[Array, " B"],
-    text_real: Bool[Array, " R"],
-    video_key: Int[Array, " B"],
-    text_key: Int[Array, " R"],
-    duplicates: str,
-) -> tuple[Bool[Array, "B R"], Bool[Array, "B R"]]:
-  """`pair_masks` of a whole batch, where text row j belongs to video row j // (R / B)."""
-  captions = captions_per_video(len(video_real), len(text_real))
-  video_row = jnp.arange(len(video_real))
-  text_row = jnp.arange(len(text_real)) // captions
+def block_pair_masks(
+    video: Block, text: Block, *, duplicates: str
+) -> tuple[Bool[Array, "P Q"], Bool[Array, "P Q"]]:
+  """`pair_masks` of two blocks of rows; a row of segments is real when one of them is."""
+  video_real, text_real = (_real_rows(block.mask) for block in (video, text))
   return pair_masks(
-      video_row, text_row, video_real, text_real, video_key, text_key, duplicates
+      video.row, text.row, video_real, text_real, video.key, text.key, duplicates
   )
+
+
+def _real_rows(mask: Bool[Array, "P ..."]) -> Bool[Array, " P"]:
+  return jnp.any(mask.reshape(len(mask), -1), axis=1)
 
 
 def mean_where(values: Float[Array, " P"], counts: Bool[Array, " P"]) -> Float[Array, ""]:
@@ -143,3 +145,19 @@ def symmetric_infonce(
   text_to_video = one_way_infonce(logits.T, positive.T, keep.T)
   loss = 0.5 * (video_to_text + text_to_video)
   return LossOutput(loss=loss, metrics=accuracies(logits, positive, keep))
+
+
+def pairwise_sigmoid(
+    logits: Float[Array, "P Q"], positive: Bool[Array, "P Q"], keep: Bool[Array, "P Q"]
+) -> LossOutput:
+  """The sum over kept pairs of -log sigmoid(+-logit), by the number of columns that have any."""
+  columns = jnp.sum(jnp.any(keep, axis=0))
+  loss = jnp.sum(sigmoid_losses(logits, positive, keep)) / jnp.maximum(columns, 1)
+  return LossOutput(loss=loss, metrics=accuracies(logits, positive, keep))
+
+
+def sigmoid_losses(
+    logits: Float[Array, "P Q"], positive: Bool[Array, "P Q"], keep: Bool[Array, "P Q"]
+) -> Float[Array, "P Q"]:
+  """-log sigmoid(logit) of a positive, -log sigmoid(-logit) of a negative, 0 of a pair left out."""
+  return jnp.where(keep, -jax.nn.log_sigmoid(jnp.where(positive, logits, -logits)), 0.0)

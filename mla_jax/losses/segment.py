@@ -1,12 +1,17 @@
 """Segment alignment: stretches of a video and phrases of its text, with or without known times."""
 
+import dataclasses
+import functools
+
 import jax.numpy as jnp
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float
 
 from mla_jax.errors import UserError
-from mla_jax.losses import latent, pairs
-from mla_jax.losses.types import LossOutput, Side
+from mla_jax.losses import latent, pairs, ring
+from mla_jax.losses.implementations import over_batch
+from mla_jax.losses.running import InfoNCE
+from mla_jax.losses.types import Block, LossOutput, Scalars, Scoring, Side
 
 
 def timed_alignment(
@@ -19,6 +24,7 @@ def timed_alignment(
     lower: float,
     impl: str = "dense",
     mesh: Mesh | None = None,
+    block: int = ring.BLOCK,
 ) -> LossOutput:
   """InfoNCE over all segments of the global batch, with positives from annotated times.
 
@@ -38,8 +44,9 @@ def timed_alignment(
     overlap: temporal IoU in [0, 1] of row j's video and text segments; -1 = unknown.
     log_scale: logits are exp(log_scale) * cosine, the factor at most 100.
     upper, lower: 0 <= lower <= upper <= 1, upper > 0.
-    impl: "dense": global arrays, XLA gathers.
-    mesh: unused by "dense".
+    impl: "dense": global arrays, XLA gathers; "ring": see ring.py.
+    mesh: of the ring's devices; unused by "dense".
+    block: logits a device of the ring holds at a time; unused by "dense".
 
   Returns:
     The mean over video segments with a positive of logsumexp(kept logits) - mean(positive
@@ -50,19 +57,28 @@ def timed_alignment(
   Raises:
     UserError: thresholds out of order, or an unknown `impl`.
   """
-  pairs.check_implementation(impl, mesh)
   if not 0 <= lower <= upper <= 1 or upper == 0:
     raise UserError(
         f"overlap thresholds upper={upper}, lower={lower} (overlap_upper, overlap_lower): "
         "choose 0 <= lower <= upper <= 1 with upper above 0"
     )
-  positive, keep = _segment_pair_masks(video, text, overlap, upper, lower)
-  logits = pairs.scale(log_scale) * pairs.similarities(
-      _flat(pairs.real_values(video.embedding, video.mask)),
-      _flat(pairs.real_values(text.embedding, text.mask)),
+  videos, texts = pairs.whole_batch(video, text)
+  if overlap.shape != (*text.mask.shape[:1], video.mask.shape[1], text.mask.shape[1]):
+    raise ValueError(
+        f"overlap {overlap.shape} for videos {video.mask.shape} and texts {text.mask.shape}: "
+        "one [N, M] a text row is needed"
+    )
+  output = over_batch(
+      InfoNCE(),
+      Scoring(_segment_logits, functools.partial(_segment_masks, upper=upper, lower=lower)),
+      {"log_scale": log_scale},
+      videos,
+      dataclasses.replace(texts, overlap=overlap),
+      impl=impl,
+      mesh=mesh,
+      block=block,
   )
-  output = pairs.symmetric_infonce(logits, positive, keep)
-  supervised = jnp.sum(jnp.any(positive, axis=0)).astype(jnp.float32)
+  _, supervised = output.metrics["text_to_video_accuracy"]
   timed = jnp.sum(_timed_texts(video.mask, text.mask, overlap)).astype(jnp.float32)
   metrics = output.metrics | {"segments_with_positive": (supervised, timed)}
   return LossOutput(loss=output.loss, metrics=metrics)
@@ -78,6 +94,7 @@ def latent_alignment(
     duplicates: str,
     impl: str = "dense",
     mesh: Mesh | None = None,
+    block: int = ring.BLOCK,
 ) -> LossOutput:
   """InfoNCE over videos and texts whose score comes from their segments, no times needed.
 
@@ -89,8 +106,9 @@ def latent_alignment(
     log_scale: logits are exp(log_scale) * score, the factor at most 100; inside the bag's
       logsumexp for "mil_nce".
     duplicates: a text of the same video in another row is "positive", or left out: "mask".
-    impl: "dense": global arrays, XLA gathers; holds B x R x N x M floats.
-    mesh: unused by "dense".
+    impl: "dense": global arrays, XLA gathers, and holds B x R x N x M floats; "ring": see ring.py.
+    mesh: of the ring's devices; unused by "dense".
+    block: cosines a device of the ring holds at a time; unused by "dense".
 
   Returns:
     The loss over pair scores `[B, R]` as in `contrastive.softmax_alignment`; a row without a real
@@ -99,41 +117,52 @@ def latent_alignment(
   Raises:
     UserError: an unknown `variant`, `duplicates` or `impl`, or a temperature that is not positive.
   """
-  pairs.check_implementation(impl, mesh)
   if not temperature > 0:
     raise UserError(f"segment_temperature={temperature}: choose a number above 0, e.g. 0.1")
-  positive, keep = pairs.batch_pair_masks(
-      jnp.any(video.mask, axis=1), jnp.any(text.mask, axis=1), video.key, text.key, duplicates
+  scoring = Scoring(
+      functools.partial(_latent_logits, variant=variant, temperature=temperature),
+      functools.partial(pairs.block_pair_masks, duplicates=duplicates),
   )
-  logits = latent.pair_logits(
-      pairs.real_values(video.embedding, video.mask),
-      pairs.real_values(text.embedding, text.mask),
+  return over_batch(
+      InfoNCE(),
+      scoring,
+      {"log_scale": log_scale},
+      *pairs.whole_batch(video, text),
+      impl=impl,
+      mesh=mesh,
+      block=block,
+  )
+
+
+def _latent_logits(
+    scalars: Scalars, video: Block, text: Block, *, variant: str, temperature: float
+) -> Float[Array, "P Q"]:
+  return latent.pair_logits(
+      video.embedding,
+      text.embedding,
       video.mask,
       text.mask,
       variant=variant,
       temperature=temperature,
-      scale=pairs.scale(log_scale),
+      scale=pairs.scale(scalars["log_scale"]),
   )
-  return pairs.symmetric_infonce(logits, positive, keep)
 
 
-def _segment_pair_masks(
-    video: Side, text: Side, overlap: Float[Array, "R N M"], upper: float, lower: float
-) -> tuple[Bool[Array, "BN RM"], Bool[Array, "BN RM"]]:
-  """`(positive, keep)` of every video segment against every text segment of the batch."""
-  captions = pairs.captions_per_video(len(video.mask), len(text.mask))
-  rows, text_segments = text.mask.shape
-  if overlap.shape != (rows, video.mask.shape[1], text_segments):
-    raise ValueError(
-        f"overlap {overlap.shape} for videos {video.mask.shape} and texts {text.mask.shape}: "
-        "one [N, M] a text row is needed"
-    )
-  video_row = jnp.arange(len(video.mask))[:, None, None, None]
-  text_row = (jnp.arange(rows) // captions)[None, None, :, None]
-  own = video_row == text_row
+def _segment_logits(scalars: Scalars, video: Block, text: Block) -> Float[Array, "PN QM"]:
+  """Of every video segment against every text segment of two blocks."""
+  cosines = pairs.similarities(_flat(video.embedding), _flat(text.embedding))
+  return pairs.scale(scalars["log_scale"]) * cosines
+
+
+def _segment_masks(
+    video: Block, text: Block, *, upper: float, lower: float
+) -> tuple[Bool[Array, "PN QM"], Bool[Array, "PN QM"]]:
+  """`(positive, keep)` of every video segment against every text segment of two blocks."""
+  assert text.overlap is not None
+  own = video.row[:, None, None, None] == text.row[None, None, :, None]
   same_video = video.key[:, None, None, None] == text.key[None, None, :, None]
-  # [1, N, R, M]: the overlaps of text row r with the segments of its own video.
-  overlap = jnp.swapaxes(overlap, 0, 1)[None]
+  # [1, N, Q, M]: the overlaps of a text with the segments of its own video.
+  overlap = jnp.swapaxes(text.overlap, 0, 1)[None]
   reached = overlap >= upper
   decided = reached | ((overlap >= 0) & (overlap < lower))
   real = video.mask[:, :, None, None] & text.mask[None, None, :, :]

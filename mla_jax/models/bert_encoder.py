@@ -1,6 +1,7 @@
 """A text encoder of the BERT family (Devlin et al., arXiv 1810.04805), trained in whole or part."""
 
 import dataclasses
+from typing import TypeAlias
 
 from flax import linen as nn
 import jax
@@ -10,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 from mla_jax.models import layers
 from mla_jax.models.text_encoder import TextConfig, check_length, hide_tokens
 
+Text: TypeAlias = Int[Array, "B L"] | Float[Array, "B L W"]  # Ids, or what is frozen made of them.
 TOKEN_TYPES = 2  # Rows of BERT's table of them; a text is all of the first.
 
 
@@ -40,7 +42,9 @@ class BertLayer(nn.Module):
 class Bert(nn.Module):
   """Token ids to the last hidden states, as `transformers.BertModel` gives them.
 
-  What is frozen (`frozen_parameters`) has no dropout and no backward pass.
+  What is frozen (`frozen_parameters`) has no dropout and no backward pass; its output may be given
+  in the place of the ids ("frozen_states" of the intermediates), and none of it is computed then.
+  Where `seen` is given, the other tokens are hidden from the layers that are trained.
   """
 
   common: layers.Common
@@ -48,21 +52,34 @@ class Bert(nn.Module):
 
   @nn.compact
   def __call__(
-      self, text: Int[Array, "B L"], mask: Bool[Array, "B L"], *, train: bool
+      self,
+      text: Text,
+      mask: Bool[Array, "B L"],
+      seen: Bool[Array, "B L"] | None = None,
+      *,
+      train: bool,
   ) -> Float[Array, "B L W"]:
     common, config = self.common, self.config
-    frozen = config.frozen_layers
+    given = text.ndim == 3
+    x = text.astype(common.dtype) if given else self._frozen(text, mask, train=train)
+    seen = mask if seen is None else seen
+    numbers = range(max(config.frozen_layers, 0), config.layers)
+    return layers.stack(BertLayer, common, (common, config, train), numbers, x, seen)
+
+  def _frozen(
+      self, text: Int[Array, "B L"], mask: Bool[Array, "B L"], *, train: bool
+  ) -> Float[Array, "B L W"]:
+    """The embeddings, trained or not, and the layers that are not."""
+    common, config = self.common, self.config
     x = self._embed(text)
-    if frozen < 0:
-      x = layers.Dropout(common.dropout)(x, train=train)
-    else:
-      still = (common, config, False)
-      x = layers.stack(
-          BertLayer, common, still, range(frozen), x, mask, scanned="frozen_layers"
-      )
-      x = jax.lax.stop_gradient(x)
-    numbers = range(max(frozen, 0), config.layers)
-    return layers.stack(BertLayer, common, (common, config, train), numbers, x, mask)
+    if config.frozen_layers < 0:
+      return layers.Dropout(common.dropout)(x, train=train)
+    still = (common, config, False)
+    numbers = range(config.frozen_layers)
+    x = layers.stack(BertLayer, common, still, numbers, x, mask, scanned="frozen_layers")
+    x = jax.lax.stop_gradient(x)
+    self.sow("intermediates", "frozen_states", x)
+    return x
 
   def _embed(self, text: Int[Array, "B L"]) -> Float[Array, "B L W"]:
     config = self.config
@@ -77,7 +94,8 @@ class Bert(nn.Module):
 class BertEncoder(nn.Module):
   """`Bert` as text encoder: like `TextEncoder`, with the states brought to the model's width.
 
-  `token_dropout` hides tokens as there; [CLS] and [SEP] are tokens like others.
+  `token_dropout` hides tokens as there, but from what is trained alone. [CLS] and [SEP] are tokens
+  like others.
   """
 
   common: layers.Common
@@ -85,21 +103,21 @@ class BertEncoder(nn.Module):
 
   @nn.compact
   def __call__(
-      self, text: Int[Array, "B L"], mask: Bool[Array, "B L"], *, train: bool
+      self, text: Text, mask: Bool[Array, "B L"], *, train: bool
   ) -> tuple[Float[Array, "B L D"], Bool[Array, "B L"]]:
     common, config = self.common, self.config
     check_length(text, config)
+    bert = Bert(dataclasses.replace(common, width=config.width), config, name="bert")
+    seen = mask
     if train and config.token_dropout:
-      mask = hide_tokens(self.make_rng("dropout"), mask, config.token_dropout)
-    x = Bert(dataclasses.replace(common, width=config.width), config, name="bert")(
-        text, mask, train=train
-    )
+      seen = hide_tokens(self.make_rng("dropout"), mask, config.token_dropout)
+    x = bert(text, mask, seen, train=train)
     if config.width != common.width:
       x = layers.LayerNorm(common.dtype, name="projection_norm")(x)
       # With all layers frozen this is the text side's only noise.
       x = layers.Dropout(common.dropout)(x, train=train)
       x = layers.Dense(common.width, dtype=common.dtype, name="projection")(x)
-    return jnp.where(mask[..., None], x, jnp.zeros((), x.dtype)), mask
+    return jnp.where(seen[..., None], x, jnp.zeros((), x.dtype)), seen
 
 
 def frozen_parameters(config: TextConfig) -> tuple[str, ...]:

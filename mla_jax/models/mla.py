@@ -147,14 +147,17 @@ class MLA(nn.Module):
 
   def encode_text(
       self,
-      text: Int[Array, "B L"],
+      text: Int[Array, "B L"] | Float[Array, "B L W"],
       text_mask: Bool[Array, "B L"],
       text_segment: Int[Array, "B L"],
       *,
       segments: int,
       train: bool,
   ) -> Encoded:
-    """Encodes texts; arguments as those of `encode_video`, [B, L]."""
+    """Encodes texts; arguments as those of `encode_video`, [B, L].
+
+    Where a part of the text encoder is frozen, `text` may be what comes out of it, [B, L, W].
+    """
     states, mask = self.text(text, text_mask, train=train)
     heads = (self.heads.text_global, self.heads.text_segment)
     return _embed(states, mask, text_segment, segments, *heads)

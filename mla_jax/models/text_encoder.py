@@ -5,7 +5,7 @@ import dataclasses
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Shaped
 from ml_collections import ConfigDict
 
 from mla_jax.errors import UserError, check_choice
@@ -28,6 +28,7 @@ class TextConfig:
   norm_epsilon: float
   pretrained: str | None  # Folder of the weights and their tokenizer.
   frozen_layers: int  # The embeddings and so many layers are not trained; -1: all are.
+  cache: str | None = None  # Folder of what the frozen layers make of the training texts.
 
   @classmethod
   def from_config(cls, config: ConfigDict, model_width: int) -> "TextConfig":
@@ -49,7 +50,10 @@ class TextConfig:
           f" model.text.layers={text.layers}"
       )
     others = {
-        "width": text.width, "pretrained": text.pretrained, "frozen_layers": text.frozen_layers + 1
+        "width": text.width,
+        "pretrained": text.pretrained,
+        "frozen_layers": text.frozen_layers + 1,
+        "cache": text.cache,
     }
     alien = next((name for name, value in others.items() if value), None)
     if text.kind == "scratch" and alien:
@@ -61,6 +65,11 @@ class TextConfig:
       raise UserError(
           f"model.text.frozen_layers={text.frozen_layers}: random weights would be frozen: set"
           " model.text.pretrained to a folder of weights, or frozen_layers to -1"
+      )
+    if text.cache and text.frozen_layers < 0:
+      raise UserError(
+          f"model.text.cache={text.cache}: there is nothing to keep, for all layers are trained:"
+          " leave it out, or set model.text.frozen_layers"
       )
     return dataclasses.replace(text, width=width)
 
@@ -93,7 +102,7 @@ class TextEncoder(nn.Module):
     return jnp.where(mask[..., None], x, jnp.zeros((), x.dtype)), mask
 
 
-def check_length(text: Int[Array, "B L"], config: TextConfig) -> None:
+def check_length(text: Shaped[Array, "B L ..."], config: TextConfig) -> None:
   """Raises `UserError` for more tokens than there are positions."""
   length = text.shape[1]
   if length > config.max_length:

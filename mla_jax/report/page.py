@@ -1,5 +1,6 @@
 """The report as one HTML page without anything outside it."""
 
+from collections.abc import Sequence
 import html
 from typing import Any
 
@@ -42,6 +43,13 @@ def numbers_table(rows: dict[str, Any]) -> str:
       for name, value in rows.items()
   )
   return f'<table class="numbers">{cells}</table>'
+
+
+def rows_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+  """Rows of texts under a header."""
+  lines = ["".join(f"<th>{html.escape(cell)}</th>" for cell in header)]
+  lines += ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows]
+  return f'<table class="numbers">{"".join(f"<tr>{line}</tr>" for line in lines)}</table>'
 
 
 def pictures(uris: list[str]) -> str:

@@ -1,6 +1,7 @@
 """The pictures of a report, each a PNG in a data URI."""
 
 import base64
+from collections.abc import Mapping, Sequence
 import io
 from typing import Any
 
@@ -21,10 +22,10 @@ def curves(history: list[dict[str, Any]]) -> list[str]:
   }
   pictures = []
   for title, names in groups.items():
-    lines = {name: _line(history, name) for name in names if "interval" not in name}
-    lines = {name: line for name, line in lines.items() if len(line[0])}
-    if lines:
-      pictures.append(_plot(title, lines))
+    drawn = {name: _line(history, name) for name in names if "interval" not in name}
+    drawn = {name: line for name, line in drawn.items() if len(line[0])}
+    if drawn:
+      pictures.append(lines(title, drawn))
   return pictures
 
 
@@ -34,6 +35,36 @@ def matrix(similarity: np.ndarray, title: str) -> str:
   image = axes.imshow(similarity, cmap="viridis", interpolation="nearest", aspect="auto")
   figure.colorbar(image)
   axes.set(title=title, xlabel="video", ylabel="its first text")
+  return _uri(figure)
+
+
+def lines(title: str, lines: Mapping[str, tuple[list[int], list[float]]]) -> str:
+  """A picture of (steps, values) lines by name."""
+  figure, axes = _figure(5.2, 3.2)
+  for name, (steps, values) in lines.items():
+    axes.plot(steps, values, label=name, marker="." if len(steps) < 30 else "")
+  axes.set(title=title, xlabel="step")
+  axes.grid(alpha=0.3)
+  axes.legend(fontsize=7)
+  return _uri(figure)
+
+
+def bars(
+    title: str,
+    names: Sequence[str],
+    means: Sequence[float],
+    intervals: Sequence[tuple[float, float]],
+) -> str:
+  """A picture of means as dots with their intervals as bars, a row each, the first on top."""
+  figure, axes = _figure(5.2, 1.0 + 0.32 * max(len(names), 1))
+  places = list(range(len(names)))
+  lows = [mean - low for mean, (low, _) in zip(means, intervals, strict=True)]
+  highs = [high - mean for mean, (_, high) in zip(means, intervals, strict=True)]
+  axes.errorbar(means, places, xerr=[lows, highs], fmt="o", capsize=3)
+  axes.set_yticks(places, names)
+  axes.invert_yaxis()
+  axes.set(title=title)
+  axes.grid(axis="x", alpha=0.3)
   return _uri(figure)
 
 
@@ -53,16 +84,6 @@ def _names(history: list[dict[str, Any]]) -> list[str]:
 def _line(history: list[dict[str, Any]], name: str) -> tuple[list[int], list[float]]:
   points = [(line["step"], line[name]) for line in history if name in line]
   return [step for step, _ in points], [value for _, value in points]
-
-
-def _plot(title: str, lines: dict[str, tuple[list[int], list[float]]]) -> str:
-  figure, axes = _figure(5.2, 3.2)
-  for name, (steps, values) in lines.items():
-    axes.plot(steps, values, label=name, marker="." if len(steps) < 30 else "")
-  axes.set(title=title, xlabel="step")
-  axes.grid(alpha=0.3)
-  axes.legend(fontsize=7)
-  return _uri(figure)
 
 
 def _figure(width: float, height: float) -> tuple[Any, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 import dataclasses
+import math
 from typing import Any, Protocol, TypeAlias
 
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 
 from mla_jax.data.pipeline import Reader
 from mla_jax.data.sources import Texts
+from mla_jax.errors import UserError
 from mla_jax.models.mla import MLA
 
 Batch: TypeAlias = dict[str, jax.Array]
@@ -47,6 +49,7 @@ class Sizes:
     text_segments: M.
     batch: rows of an evaluation batch.
     resamples: of the bootstrap.
+    segment_score: of retrieval, the weight of the segments' score beside the global cosine.
   """
 
   captions: int
@@ -54,15 +57,21 @@ class Sizes:
   text_segments: int
   batch: int
   resamples: int
+  segment_score: float
 
   @classmethod
   def from_config(cls, config: ConfigDict) -> "Sizes":
+    """Raises UserError on a weight that is none."""
+    weight = config.eval.segment_score
+    if not 0 <= weight < math.inf:
+      raise UserError(f"eval.segment_score={weight}: must be 0 (global score alone) or more")
     return cls(
         captions=config.data.captions,
         video_segments=config.data.video_segments,
         text_segments=config.data.text_segments,
         batch=config.eval.batch_size,
         resamples=config.eval.bootstrap,
+        segment_score=weight,
     )
 
 

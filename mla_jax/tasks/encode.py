@@ -32,18 +32,21 @@ def encode_video(model: MLA, batch: Batch, *, segments: int, train: bool) -> Enc
   )
 
 
-def encode_text(
-    model: MLA, batch: Batch, *, segments: int, train: bool, prefix: str = ""
-) -> Encoded:
-  """The texts of a batch, `[B * C, ...]`: the C texts of a video follow each other."""
-  text = batch[f"{prefix}text"]
-  length = text.shape[-1]
+def flat_texts(batch: Batch, prefix: str = "") -> Batch:
+  """The texts of a batch as rows, `[B * C, L]`: the C texts of a video follow each other."""
+  length = batch[f"{prefix}text_mask"].shape[-1]
+  fields = {name: batch[f"{prefix}{name}"] for name in ("text", "text_mask", "text_segment")}
+  texts = fields["text_mask"].ndim - 1
+  return {
+      name: field.reshape(-1, length, *field.shape[texts + 1 :]) for name, field in fields.items()
+  }
+
+
+def encode_text(model: MLA, batch: Batch, *, segments: int, train: bool) -> Encoded:
+  """The texts of a batch, `[B * C, ...]`, in the order of `flat_texts`."""
+  texts = flat_texts(batch)
   return model.encode_text(
-      text.reshape(-1, length),
-      batch[f"{prefix}text_mask"].reshape(-1, length),
-      batch[f"{prefix}text_segment"].reshape(-1, length),
-      segments=segments,
-      train=train,
+      texts["text"], texts["text_mask"], texts["text_segment"], segments=segments, train=train
   )
 
 

@@ -17,7 +17,7 @@ from mla_jax.models.mla import MLA, Encoded
 from mla_jax.tasks.alignment import LossSettings, align
 from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params, Sizes
 from mla_jax.tasks.collect import collect
-from mla_jax.tasks.encode import apply, encode_text, encode_video, for_each_text
+from mla_jax.tasks.encode import apply, encode_text, encode_video, flat_texts, for_each_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,19 +93,14 @@ class OpenEndedQA:
   def _texts(self, module: MLA, batch: Batch) -> tuple[Encoded, Encoded | None]:
     """The questions and, where they are aligned, all texts with their answers, in one pass."""
     segments = self.sizes.text_segments
-    length = batch["text"].shape[-1]
-    question = {
-        name: self._own(batch[name], batch).reshape(-1, length)
-        for name in ("text", "text_mask", "text_segment")
-    }
+    names = ("text", "text_mask", "text_segment")
+    question = flat_texts({name: self._own(batch[name], batch) for name in names})
     if not (self.losses.global_weight or self.losses.segment_weight):
       return encode_text(module, question, segments=segments, train=True), None
-    both = {
-        name: jnp.concatenate([value, batch[f"align_{name}"].reshape(-1, length)])
-        for name, value in question.items()
-    }
+    aligned = flat_texts(batch, "align_")
+    both = {name: jnp.concatenate([question[name], aligned[name]]) for name in names}
     encoded = encode_text(module, both, segments=segments, train=True)
-    count = len(question["text"])
+    count = len(question["text_mask"])
     return (
         jax.tree.map(lambda leaf: leaf[:count], encoded),
         jax.tree.map(lambda leaf: leaf[count:], encoded),

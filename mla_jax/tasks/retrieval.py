@@ -1,7 +1,12 @@
-"""Text-video retrieval: alignment is the task's own loss, the global embeddings the index."""
+"""Text-video retrieval: alignment is the task's own loss, the embeddings are the index.
 
+The score of a text and a video is the cosine of their global embeddings, to which
+`eval.segment_score` times their segments' latent score can be added.
+"""
+
+from collections.abc import Callable
 import dataclasses
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 from ml_collections import ConfigDict
@@ -12,7 +17,8 @@ from mla_jax.data.pipeline import Reader
 from mla_jax.data.sources import Texts
 from mla_jax.errors import UserError
 from mla_jax.evals import retrieval
-from mla_jax.models.mla import MLA
+from mla_jax.models.mla import MLA, Encoded
+from mla_jax.tasks import segment_scores
 from mla_jax.tasks.alignment import LossSettings, align
 from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params, Sizes
 from mla_jax.tasks.collect import collect
@@ -47,62 +53,115 @@ class Retrieval:
     return apply(model, params, forward, rng)
 
   def evaluator(self, model: MLA, mesh: jax.sharding.Mesh, reader: Reader) -> Evaluate:
+    sizes, with_segments = self.sizes, self.sizes.segment_score > 0
+
     @jax.jit
-    def embed_video(params: Params, batch: Batch) -> jax.Array:
-      def forward(module: MLA) -> jax.Array:
-        video = encode_video(module, batch, segments=self.sizes.video_segments, train=False)
-        return video.global_embedding
+    def embed_video(params: Params, batch: Batch) -> Embedded:
+      def forward(module: MLA) -> Embedded:
+        video = encode_video(module, batch, segments=sizes.video_segments, train=False)
+        return _embedded(video, with_segments)
 
       return apply(model, params, forward)
 
     @jax.jit
-    def embed_text(params: Params, batch: Batch) -> jax.Array:
-      def forward(module: MLA) -> jax.Array:
-        text = encode_text(module, batch, segments=self.sizes.text_segments, train=False)
-        return text.global_embedding
+    def embed_text(params: Params, batch: Batch) -> Embedded:
+      def forward(module: MLA) -> Embedded:
+        text = encode_text(module, batch, segments=sizes.text_segments, train=False)
+        return _embedded(text, with_segments)
 
       return apply(model, params, forward)
+
+    score = segment_scores.scorer(self.losses.segment_variant, self.losses.segment_temperature)
 
     def evaluate(params: Params, texts: Texts) -> Evaluation:
       ids, owner = np.unique(texts.videos, return_inverse=True)
-      videos = pipeline.video_batches(reader, texts, self.sizes.batch)
-      queries = pipeline.text_batches(reader, texts, self.sizes.batch)
+      videos = pipeline.video_batches(reader, texts, sizes.batch)
+      queries = pipeline.text_batches(reader, texts, sizes.batch)
       video = collect(embed_video, params, videos, mesh, len(ids))
       text = collect(embed_text, params, queries, mesh, len(texts.items))
-      return _evaluation(self.sizes.resamples, texts, text, video, owner)
+      ranked = _Ranked.by_global(text["whole"], video["whole"], owner)
+      rows: dict[str, Any] = {}
+      if with_segments:
+        scale = apply(model, params, lambda module: module.scales().segment_log_scale)
+        parts = segment_scores.score_all(score, text, video, scale)
+        rows = ranked.summarise(sizes.resamples, "_global_only")
+        whole = text["whole"] @ video["whole"].T
+        ranked = _Ranked.by_scores(whole + sizes.segment_score * parts, owner)
+      rows = ranked.summarise(sizes.resamples) | rows
+      return _evaluation(texts, ranked, owner, rows)
 
     return evaluate
 
 
+# "whole" [B, E]; with segments "parts" [B, N, E] and "real" [B, N].
+Embedded: TypeAlias = dict[str, Any]
+
+
+def _embedded(encoded: Encoded, with_segments: bool) -> Embedded:
+  whole = {"whole": encoded.global_embedding}
+  if not with_segments:
+    return whole
+  return whole | {"parts": encoded.segment_embedding, "real": encoded.segment_mask}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Ranked:
+  """Ranks in both directions, and the scores they come from, a block of texts at a time."""
+
+  to_video: retrieval.Ranks
+  to_text: retrieval.Ranks
+  scores: Callable[[np.ndarray], np.ndarray]  # Rows of texts -> [q, V].
+
+  @classmethod
+  def by_global(cls, text: np.ndarray, video: np.ndarray, owner: np.ndarray) -> "_Ranked":
+    return cls(
+        retrieval.text_to_video(text, video, owner),
+        retrieval.video_to_text(text, video, owner),
+        lambda rows: text[rows] @ video.T,
+    )
+
+  @classmethod
+  def by_scores(cls, scores: np.ndarray, owner: np.ndarray) -> "_Ranked":
+    return cls(
+        retrieval.text_to_video_from_scores(scores, owner),
+        retrieval.video_to_text_from_scores(scores, owner),
+        lambda rows: scores[rows],
+    )
+
+  def summarise(self, resamples: int, suffix: str = "") -> dict[str, Any]:
+    return {
+        f"text_to_video{suffix}": retrieval.summarise(self.to_video, resamples=resamples),
+        f"video_to_text{suffix}": retrieval.summarise(self.to_text, resamples=resamples),
+    }
+
+
 def _evaluation(
-    resamples: int, texts: Texts, text: np.ndarray, video: np.ndarray, owner: np.ndarray
+    texts: Texts, ranked: _Ranked, owner: np.ndarray, rows: dict[str, Any]
 ) -> Evaluation:
-  to_video = retrieval.text_to_video(text, video, owner)
-  to_text = retrieval.video_to_text(text, video, owner)
-  metrics: dict[str, Any] = {
-      "text_to_video": retrieval.summarise(to_video, resamples=resamples),
-      "video_to_text": retrieval.summarise(to_text, resamples=resamples),
+  metrics = rows | {
       "texts": len(texts.items),
-      "videos": len(video),
+      "videos": ranked.to_video.gallery,
       "texts_without_video": texts.missing,
   }
   recalls = [metrics["text_to_video"][f"recall_at_{k}"] for k in (1, 5, 10)]
   return Evaluation(
       metrics=metrics,
       main=float(np.mean(recalls)),
-      rows=_rows(texts, text, video, owner, to_video.rank),
-      similarity=_similarity(text, video, owner),
+      rows=_rows(texts, ranked, owner),
+      similarity=_similarity(ranked, owner),
   )
 
 
-def _rows(
-    texts: Texts, text: np.ndarray, video: np.ndarray, owner: np.ndarray, rank: np.ndarray
-) -> list[dict[str, Any]]:
-  """One row a text: its rank and the video it found first."""
-  blocks = np.array_split(text, len(text) // _SHOWN + 1)
-  first = np.concatenate([np.argmax(block @ video.T, axis=1) for block in blocks])
+def _rows(texts: Texts, ranked: _Ranked, owner: np.ndarray) -> list[dict[str, Any]]:
+  """One row a text: the rank and the score of its video, and the video it found first."""
+  count = len(owner)
+  blocks = np.array_split(np.arange(count), count // _SHOWN + 1)
+  first, own = (np.concatenate(parts) for parts in zip(
+      *(_first_and_own(ranked.scores(block), owner[block]) for block in blocks), strict=True
+  ))
   id_of = dict(zip(owner.tolist(), texts.video_ids().tolist(), strict=True))
   records = texts.store.read(texts.split, texts.items)
+  rank = ranked.to_video.rank
   return [
       {
           "place": place,
@@ -110,6 +169,7 @@ def _rows(
           "video": record.video_id,
           "text": record.text,
           "rank": float(rank[place]),
+          "score": float(own[place]),
           "first": id_of[int(first[place])],
           "first_place": int(np.flatnonzero(owner == first[place])[0]),
           "correct": bool(rank[place] == 1),
@@ -118,8 +178,13 @@ def _rows(
   ]
 
 
-def _similarity(text: np.ndarray, video: np.ndarray, owner: np.ndarray) -> np.ndarray:
+def _first_and_own(scores: np.ndarray, owner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Of a block of texts the video found first, and the score with their own."""
+  return np.argmax(scores, axis=1), scores[np.arange(len(owner)), owner]
+
+
+def _similarity(ranked: _Ranked, owner: np.ndarray) -> np.ndarray:
   """Scores of the first text of each of the first videos with those videos."""
-  shown = np.arange(min(_SHOWN, len(video)))
+  shown = np.arange(min(_SHOWN, ranked.to_video.gallery))
   firsts = [int(np.flatnonzero(owner == number)[0]) for number in shown]
-  return text[firsts] @ video[shown].T
+  return ranked.scores(np.array(firsts))[:, shown]

@@ -13,6 +13,7 @@ from PIL import Image
 import pytest
 
 from mla_jax.data import decode
+from mla_jax.data import media as media_lib
 from mla_jax.data.media import (
   FRAMES,
   VIDEO,
@@ -51,6 +52,28 @@ def test_a_slow_video_gives_each_frame_once(tmp_path: pathlib.Path) -> None:
   media = _read(video_files.write_video(tmp_path / "a.mp4", 5, rate=1), 2.0)
   assert video_files.greys(media.payload) == [0, 1, 2, 3, 4]
   np.testing.assert_allclose(media.time, np.arange(5))
+
+
+@pytest.mark.parametrize("span", [(0, 1), (0.5, 1.2), (1, 2), (1.55, 1.85), (0, 9), (1.5, 9)])
+def test_a_part_of_a_video_is_that_part_of_the_whole(
+  tmp_path: pathlib.Path, span: tuple[float, float]
+) -> None:
+  path = video_files.write_video(tmp_path / "a.mp4", 20)
+  settings = MediaSettings(4.0)
+  part = media_lib.cut(decode.read_video(str(path), settings, span), *span)
+  whole = media_lib.cut(decode.read_video(str(path), settings), *span)
+  assert part.payload == whole.payload
+  np.testing.assert_array_equal(part.time, whole.time)
+  assert part.duration == pytest.approx(min(span[1], 2) - span[0])
+
+
+def test_what_comes_after_a_part_is_not_decoded(tmp_path: pathlib.Path) -> None:
+  path = video_files.truncate(video_files.write_video(tmp_path / "a.mkv", 60, codec="mjpeg"), 0.8)
+  with pytest.raises(BrokenMedia):
+    decode.read_video(str(path), MediaSettings(2.0))
+  media = read_media(MediaFile(VIDEO, str(path), 1.0, 2.0), MediaSettings(2.0))
+  assert video_files.greys(media.payload) == [10, 15]
+  np.testing.assert_allclose(media.time, [0, 0.5])
 
 
 def test_uneven_times_are_the_files_own(tmp_path: pathlib.Path) -> None:

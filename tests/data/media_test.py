@@ -61,6 +61,93 @@ def test_names_never_become_paths(tmp_path: pathlib.Path) -> None:
   assert len(found.missing) == 2
 
 
+def test_names_in_subfolders_are_found(tmp_path: pathlib.Path) -> None:
+  for folder in ("0101", "0016", "a"):
+    (tmp_path / folder).mkdir()
+  _touch(tmp_path / "0101", "7.mp4", "8.mp4")
+  _touch(tmp_path, "9.mp4", "secret.mp4")
+  videos = [
+    Video("7", ("7", "0101/7")),
+    Video("9", ("9", "0101/9")),
+    Video("8", ("8", "0016/8")),
+    Video("x", ("../secret", "a/../secret", "/0101/8", "0101/../9")),
+  ]
+  found = find_media(tmp_path, videos)
+  assert {i: file.path for i, file in found.files.items()} == {
+    "7": str(tmp_path / "0101" / "7.mp4"),
+    "9": str(tmp_path / "9.mp4"),
+  }
+  assert list(found.missing) == ["8", "x"]
+
+
+def test_files_without_a_known_suffix_count_under_their_whole_name(tmp_path: pathlib.Path) -> None:
+  _touch(tmp_path, "1@N0_a.", "2@N0_b.null", "3@N0_c", "4.mp4", "4")
+  videos = [Video(n, (n.split(".")[0], n)) for n in ("1@N0_a.", "2@N0_b.null", "3@N0_c", "4")]
+  found = find_media(tmp_path, videos)
+  assert {i: pathlib.Path(file.path).name for i, file in found.files.items()} == {
+    "1@N0_a.": "1@N0_a.", "2@N0_b.null": "2@N0_b.null", "3@N0_c": "3@N0_c", "4": "4.mp4",
+  }  # fmt: skip
+  assert {file.source for file in found.files.values()} == {VIDEO}
+
+
+def test_a_video_of_its_own_is_preferred_to_a_cut(tmp_path: pathlib.Path) -> None:
+  _touch(tmp_path, "a_10_20.mp4", "a.mp4", "long.mp4")
+  videos = [
+    Video("a_10_20", ("a_10_20",), ("a",), (10.0, 20.0)),
+    Video("a_20_30", ("a_20_30",), ("a",), (20.0, 30.0)),
+    Video("long", ("long",), max_duration=30.0),
+  ]
+  found = find_media(tmp_path, videos).files
+  assert found["a_10_20"] == MediaFile(VIDEO, str(tmp_path / "a_10_20.mp4"))
+  assert found["a_20_30"] == MediaFile(VIDEO, str(tmp_path / "a.mp4"), 20.0, 30.0)
+  assert found["long"] == MediaFile(VIDEO, str(tmp_path / "long.mp4"), 0.0, 30.0)
+
+
+def _numbered(count: int, rate: float = 1.0) -> Media:
+  time = (np.arange(count) / rate).astype(np.float32)
+  return Media(count / rate, time, np.arange(count, dtype=np.float16)[:, None])
+
+
+@pytest.mark.parametrize(
+  ("span", "rows", "times", "duration"),
+  [
+    ((0, np.inf), range(10), range(10), 10),
+    ((0, 30), range(10), range(10), 10),
+    ((0, 3), [0, 1, 2], [0, 1, 2], 3),
+    ((2, 5), [2, 3, 4], [0, 1, 2], 3),
+    ((2.5, 5), [2, 3, 4], [0, 0.5, 1.5], 2.5),  # Row 2 is shown until 3.
+    ((2.25, 2.5), [2], [0], 0.25),
+    ((8, 30), [8, 9], [0, 1], 2),
+  ],
+)
+def test_a_cut_begins_at_zero(
+  span: tuple[float, float], rows: list[int], times: list[float], duration: float
+) -> None:
+  found = media_lib.cut(_numbered(10), *span)
+  np.testing.assert_array_equal(found.payload[:, 0], list(rows))
+  np.testing.assert_allclose(found.time, list(times))
+  assert found.time.dtype == np.float32
+  assert found.duration == duration
+
+
+@pytest.mark.parametrize("span", [(10, 20), (30, 40)])
+def test_a_cut_after_the_end_is_broken(span: tuple[float, float]) -> None:
+  with pytest.raises(BrokenMedia, match=rf"nothing from {span[0]} to {span[1]} s: it is 10.0 s"):
+    media_lib.cut(_numbered(10), *span)
+
+
+def test_feature_files_are_cut(tmp_path: pathlib.Path) -> None:
+  np.save(tmp_path / "a.npy", np.arange(10, dtype=np.float16)[:, None])
+  settings = MediaSettings(1.0, feature_width=1)
+  found = read_media(MediaFile(FEATURES, str(tmp_path / "a.npy"), 4.0, 7.0), settings)
+  assert np.asarray(found.payload)[:, 0].tolist() == [4, 5, 6]
+  thinned = read_media(
+    MediaFile(FEATURES, str(tmp_path / "a.npy"), 4.0, 7.0),
+    MediaSettings(1.0, feature_width=1, max_frames=1),
+  )
+  assert np.asarray(thinned.payload)[:, 0].tolist() == [5]
+
+
 @pytest.mark.parametrize(
   ("files", "message"),
   [

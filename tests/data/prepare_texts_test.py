@@ -6,8 +6,22 @@ import pathlib
 import numpy as np
 import pytest
 
-from mla_jax.data import answers, prepare_texts, record_format, record_writer, verify_dataset
-from mla_jax.data.annotations.schema import Annotations, Count, Segment, TextItem, Video
+from mla_jax.data import (
+  answers,
+  prepare_texts,
+  record_format,
+  record_writer,
+  text_fields,
+  verify_dataset,
+)
+from mla_jax.data.annotations.schema import (
+  Annotations,
+  Count,
+  Segment,
+  Subtitle,
+  TextItem,
+  Video,
+)
 from mla_jax.data.prepare_texts import TextSettings, training_splits
 from mla_jax.data.records import TextStore
 from mla_jax.data.text import TOKENIZER_MODEL
@@ -79,6 +93,59 @@ def test_tfds_opens_the_folder(tmp_path: pathlib.Path) -> None:
   assert [row["text"] for row in source] == [b"what does the dog do?", b"what does the fish do?"]
   assert source[0]["media_index"] == -1
   assert source[0]["segments"]["start"][0] == 0
+
+
+def _choices(number: int, split: str, **fields: object) -> TextItem:
+  return TextItem(
+    f"c{number}", "v0", split, "what does the dog do?", answer="run", candidates=("sit", "run"),
+    answer_index=1, **fields
+  )  # fmt: skip
+
+
+def test_tfds_reads_every_field(tmp_path: pathlib.Path) -> None:
+  import tensorflow_datasets as tfds
+
+  full = _choices(
+    0, "train", count=3, references=("jog",), moments=((0.5, 24.3), (30.0, 30.4)),
+    saliency=((7, 0, 3, 4),), duration=30.96, subtitles=(Subtitle("run, dog!", 1.5, 2.0),),
+  )  # fmt: skip
+  plain = TextItem("p", "v1", "train", "what is it?", answer="dog")
+  folder = _prepare(tmp_path, [full, plain])
+  assert TextStore.open(folder).manifest["fields"] == [
+    "candidates", "answer_index", "count", "references", "moments", "saliency", "duration",
+    "subtitles",
+  ]  # fmt: skip
+  first, second = tfds.builder_from_directory(folder).as_data_source(split="train")
+  assert list(first["candidates"]) == [b"sit", b"run"]
+  assert (first["answer_index"], first["count"], first["duration"]) == (1, 3, 30.96)
+  assert list(first["references"]) == [b"jog"]
+  assert first["moments"].tolist() == [[0.5, 24.3], [30.0, 30.4]]
+  assert first["saliency"].tolist() == [[7, 0, 3, 4]]
+  assert list(first["subtitles"]["text"]) == [b"run, dog!"]
+  assert list(first["subtitles"]["end"]) == [2.0]
+  assert (second["answer_index"], second["count"]) == (-1, -1)
+  assert [len(second[name]) for name in ("candidates", "references", "moments", "saliency")] == (
+    [0] * 4)
+  assert np.isnan(second["duration"])
+  assert len(second["subtitles"]["text"]) == 0
+  parsed = TextStore.open(folder).read("train", [0])[0]
+  assert {name: getattr(parsed, name) for name in text_fields.FIELDS} == {
+    name: getattr(full, name) for name in text_fields.FIELDS
+  }
+
+
+def test_choices_make_no_vocabulary_and_teach_the_tokenizer(tmp_path: pathlib.Path) -> None:
+  folder = _prepare(tmp_path / "a", [_choices(0, "train"), _choices(1, "val")])
+  assert not (folder / record_format.ANSWERS).exists()
+  manifest = TextStore.open(folder).manifest
+  assert manifest["answers"] == 0
+  assert "ceiling" not in manifest["splits"]["val"]
+  assert manifest["fields"] == ["candidates", "answer_index"]
+  model = (folder / TOKENIZER_MODEL).read_bytes()
+  heard = _choices(0, "train", subtitles=(Subtitle("zebra", 0, 1),))
+  for name, item in (("b", heard), ("c", dataclasses.replace(heard, candidates=("quagga", "run")))):
+    folder = _prepare(tmp_path / name, [item, _choices(1, "val")])
+    assert (folder / TOKENIZER_MODEL).read_bytes() != model
 
 
 def test_the_tokenizer_sees_training_texts_and_answers_only(tmp_path: pathlib.Path) -> None:

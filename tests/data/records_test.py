@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 import concurrent.futures
-import dataclasses
 import math
 import pathlib
 
@@ -11,8 +10,8 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from mla_jax.data import record_format, record_writer
-from mla_jax.data.annotations.schema import Segment
+from mla_jax.data import record_format, record_writer, text_fields
+from mla_jax.data.annotations.schema import Segment, Subtitle
 from mla_jax.data.media import Media
 from mla_jax.data.record_format import TextRecord
 from mla_jax.data.records import MediaStore, Shards
@@ -23,6 +22,9 @@ from tests.data.media_folders import WIDTH, add, write_features
 _TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=30)
 _TIME = st.one_of(st.just(math.nan), st.floats(0, 1e4, width=32))
 _SEGMENT = st.builds(Segment, st.integers(0, 99), st.integers(0, 99), _TIME, _TIME)
+_TEXTS = st.lists(_TEXT, max_size=3).map(tuple)
+_DOUBLE = st.floats(0, 1e6)
+_SCORE = st.integers(0, 4)
 
 
 @given(
@@ -35,12 +37,36 @@ _SEGMENT = st.builds(Segment, st.integers(0, 99), st.integers(0, 99), _TIME, _TI
     segments=st.lists(_SEGMENT, max_size=4).map(tuple),
     answer=_TEXT,
     question_type=_TEXT,
+    candidates=_TEXTS,
+    answer_index=st.integers(-1, 4),
+    count=st.integers(-1, 10),
+    references=_TEXTS,
+    moments=st.lists(st.tuples(_DOUBLE, _DOUBLE), max_size=3).map(tuple),
+    saliency=st.lists(st.tuples(_SCORE, _SCORE, _SCORE, _SCORE), max_size=3).map(tuple),
+    duration=st.just(math.nan) | _DOUBLE,
+    subtitles=st.lists(
+      st.builds(Subtitle, _TEXT, st.floats(0, 99, width=32), st.floats(0, 99, width=32)),
+      max_size=2,
+    ).map(tuple),
   )
 )
 def test_a_text_is_parsed_as_it_was_written(record: TextRecord) -> None:
   raw = record_format.serialise_text(record)
   assert raw == record_format.serialise_text(record)
-  assert str(dataclasses.astuple(record_format.parse_text(raw))) == str(dataclasses.astuple(record))
+  assert repr(record_format.parse_text(raw)) == repr(record)
+  every = record_format.serialise_text(record, tuple(text_fields.FIELDS))
+  assert repr(record_format.parse_text(every)) == repr(record)
+
+
+def test_a_plain_text_is_stored_as_ever() -> None:
+  from tensorflow.core.example import example_pb2
+
+  record = TextRecord("i", "v", 3, "a dog", (Segment(0, 5, 0.5, 2.0),), "dog", "what")
+  stored = example_pb2.Example.FromString(record_format.serialise_text(record)).features.feature
+  assert sorted(stored) == [
+    "answer", "item_id", "media_index", "question_type", "segments/end", "segments/end_time",
+    "segments/start", "segments/start_time", "text", "video_id",
+  ]  # fmt: skip
 
 
 def _shards(directory: pathlib.Path, lengths: list[int]) -> Shards:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mla_jax.errors import UserError
-from mla_jax.evals import qa
+from mla_jax.evals import qa, question_types
 
 VOCABULARY = ["man", "dog", "two"]
 ANSWERS = ["man", "dog", "zebra", "two", "man"]
@@ -73,13 +73,33 @@ def test_interval_draws_whole_videos() -> None:
   assert by_video[1] - by_video[0] > 4 * (by_question[1] - by_question[0])
 
 
+@pytest.mark.parametrize("given_as", [int, str, lambda i: question_types.ACTIVITYNET_QA.name(i)])
+def test_types_may_be_ids_and_names(given_as) -> None:
+  """Yes/no (3) comes first in the file, so its place in the file is not its id."""
+  types = [given_as(i) for i in (3, 8, 0, 0, 2)]
+  found = qa.accuracy(
+      ["man", "dog", "man", "two", "dog"], ANSWERS, types, VOCABULARY,
+      dataset_types=question_types.ACTIVITYNET_QA,
+  )
+  assert found["by_type"]["motion"] == {"accuracy": 50.0, "ceiling": 50.0, "questions": 2}
+  assert found["by_type"]["yes/no"]["accuracy"] == 100.0
+  assert found["by_group"] == {"free": {"accuracy": 100.0, "ceiling": 100.0, "questions": 2}}
+
+
+def test_unknown_type_ids() -> None:
+  with pytest.raises(UserError, match=r"question type 9: unknown: there are 0 \(motion\), "):
+    qa.accuracy(
+        ["man"], ["man"], [9], VOCABULARY, dataset_types=question_types.ACTIVITYNET_QA
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"predicted": [], "answers": [], "types": []}, "the split has no question"),
-        ({"predicted": ["man"]}, "1 predictions for 5 answers"),
-        ({"types": ["who"]}, "1 types for 5 answers"),
-        ({"clusters": np.arange(3)}, "3 clusters for 5 answers"),
+        ({"predicted": ["man"]}, "1 predictions for 5 examples"),
+        ({"types": ["who"]}, "1 types for 5 examples"),
+        ({"clusters": np.arange(3)}, "3 clusters for 5 examples"),
         ({"predicted": np.array([0, 0, 3, 0, 0])}, "prediction 3 of question 2 is outside"),
         ({"predicted": np.array([0, -2, 0, 0, 0])}, "prediction -2 of question 1 is outside"),
         ({"predicted": np.zeros(5)}, "predictions of type float64"),

@@ -220,7 +220,8 @@ def test_equal_embeddings_are_right_by_chance_only(name: str) -> None:
     ("options", "said"),
     [
         ({"duplicates": "positve"}, "did you mean 'positive'"),
-        ({"impl": "ring"}, "choose one of dense"),
+        ({"impl": "rings"}, "did you mean 'ring'"),
+        ({"impl": "ring"}, "pass mesh="),
     ],
 )
 def test_unknown_choices_are_named(name: str, options: dict[str, str], said: str) -> None:

@@ -221,7 +221,8 @@ def test_half_precision_embeddings_are_computed_in_float32() -> None:
         ({"duplicates": "negative"}, "choose one of positive, mask"),
         ({"temperature": 0.0}, "segment_temperature=0.0: choose a number above 0"),
         ({"temperature": math.nan}, "segment_temperature=nan"),
-        ({"impl": "ring"}, "choose one of dense"),
+        ({"impl": "rings"}, "did you mean 'ring'"),
+        ({"impl": "ring"}, "pass mesh="),
     ],
 )
 def test_bad_options_are_named(options: dict, said: str) -> None:

@@ -62,7 +62,7 @@ def test_holds_every_file(wheel: pathlib.Path) -> None:
   assert others == {f"mla_jax-{__version__}.dist-info"}  # No tests, no configs at the top level.
 
 
-@pytest.mark.parametrize("entry", ["main", "prepare", "verify", "demo"])
+@pytest.mark.parametrize("entry", ["main", "prepare", "verify", "demo", "compare", "leakage"])
 def test_help_from_an_empty_folder(
     entry: str, installed: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:

@@ -1,9 +1,7 @@
 """Reading annotation files so that anything wrong in them is one clear `UserError`."""
 
-from collections.abc import Iterable
-import csv
+from collections.abc import Iterable, Mapping, Sequence
 import gzip
-import io
 import json
 import pathlib
 import re
@@ -28,12 +26,38 @@ def find(directory: pathlib.Path, name: str) -> pathlib.Path | None:
   return None
 
 
+def find_any(directory: pathlib.Path, names: Iterable[str]) -> pathlib.Path | None:
+  """The first of the files that is there, plain or gzipped, or None."""
+  return next(filter(None, (find(directory, name) for name in names)), None)
+
+
 def require(directory: pathlib.Path, name: str) -> pathlib.Path:
   """`find`, or a `UserError` that says what the folder lacks."""
   path = find(directory, name)
   if path is None:
     raise UserError(f"{directory}: has no {name} (or {name}.gz): put the dataset's file there")
   return path
+
+
+def by_split(
+    directory: pathlib.Path, names: Mapping[str, Sequence[str]]
+) -> tuple[dict[str, pathlib.Path], list[str]]:
+  """The file of each split, and a note for each split that has none.
+
+  Args:
+    directory: holds the files.
+    names: split -> the names its file may have, the usual one first.
+
+  Raises:
+    UserError: no split has a file.
+  """
+  found = {split: find_any(directory, choices) for split, choices in names.items()}
+  if not any(found.values()):
+    wanted = ", ".join(choices[0] for choices in names.values())
+    raise UserError(f"{directory}: has none of {wanted} (or .gz): put the dataset's files there")
+  notes = [f"{names[split][0]}: not there: no split {split}"
+           for split, path in found.items() if path is None]
+  return {split: path for split, path in found.items() if path is not None}, notes
 
 
 def read_text(path: pathlib.Path) -> str:
@@ -53,47 +77,48 @@ def read_text(path: pathlib.Path) -> str:
 
 def read_lines(path: pathlib.Path) -> list[tuple[int, str]]:
   """The lines that are not blank, stripped, each with its number counted from 1."""
-  lines = read_text(path).replace("\r\n", "\n").split("\n")
+  return _lines(read_text(path))
+
+
+def _lines(text: str) -> list[tuple[int, str]]:
+  lines = text.replace("\r\n", "\n").split("\n")
   return [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
 
 
 def read_json(path: pathlib.Path, kind: type[T]) -> T:
   """A JSON file whose top level is `kind` (list or dict); a key given twice is an error."""
+  return expect(_parse_json(read_text(path), str(path)), kind, f"{path}: the top level")
 
+
+def _parse_json(text: str, where: str) -> Any:
   def no_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
       seen: dict[str, Any] = {}
       for key, value in pairs:
-        add_new(seen, key, value, f"{path}: key")
+        add_new(seen, key, value, f"{where}: key")
     return found
 
   try:
-    value = json.loads(read_text(path), object_pairs_hook=no_twice)
+    return json.loads(text, object_pairs_hook=no_twice)
   except json.JSONDecodeError as error:
     raise UserError(
-        f"{path}: not JSON (line {error.lineno}, column {error.colno}: {error.msg}), perhaps cut "
+        f"{where}: not JSON (line {error.lineno}, column {error.colno}: {error.msg}), perhaps cut "
         f"short: {MEND}") from None
   except (ValueError, RecursionError) as error:  # A number or a nesting beyond all measure.
-    raise UserError(f"{path}: not usable JSON ({type(error).__name__}): {MEND}") from None
-  return expect(value, kind, f"{path}: the top level")
+    raise UserError(f"{where}: not usable JSON ({type(error).__name__}): {MEND}") from None
 
 
-def read_csv(path: pathlib.Path, columns: Iterable[str]) -> list[dict[str, str]]:
-  """The rows of a comma-separated file with a header that has at least `columns`."""
-  try:
-    reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
-    header = reader.fieldnames or ()
-    for column in columns:
-      if column not in header:
-        raise UserError(f"{path}: has no column {column!r} in its first line: {MEND}")
-    rows = list(reader)
-  except csv.Error as error:
-    raise UserError(f"{path}: not a comma-separated table ({error}): {MEND}") from None
-  for number, row in enumerate(rows, 2):
-    if any(row[column] is None for column in columns):
-      raise UserError(f"{path}: row {number}: has too few columns: {MEND}")
-  return rows
+def read_records(path: pathlib.Path) -> list[tuple[str, dict[str, Any]]]:
+  """The objects of a JSON list, or of a file with one object a line, each with its place."""
+  text = read_text(path)
+  if text.lstrip().startswith("["):
+    records = expect(_parse_json(text, str(path)), list, f"{path}: the top level")
+    places = [(f"{path}: entry {number}", record) for number, record in enumerate(records)]
+  else:
+    lines = [(f"{path}: line {number}", line) for number, line in _lines(text)]
+    places = [(where, _parse_json(line, where)) for where, line in lines]
+  return [(where, expect(record, dict, where)) for where, record in places]
 
 
 def expect(value: Any, kind: type[T], where: str) -> T:
@@ -154,6 +179,8 @@ def short(value: Any) -> str:
   return shown if len(shown) <= 80 else f"{shown[:77]}..."
 
 
-def stripped_note(path: pathlib.Path, what: str, count: int) -> tuple[str, ...]:
-  """The note that `count` texts had blanks around them; none for 0."""
-  return (f"{path.name}: {count:,} {what} had blanks around them: taken off",) if count else ()
+def same(table: dict[str, T], key: str, value: T, what: str) -> None:
+  """Sets `table[key]`; a `UserError` that begins with `what` where another value is there."""
+  if table.setdefault(key, value) != value:
+    raise UserError(f"{what} of {short(key)} is {short(value)} here and {short(table[key])} "
+                    f"elsewhere: {MEND}")

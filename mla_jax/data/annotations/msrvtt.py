@@ -6,6 +6,7 @@ from typing import Any
 
 from mla_jax.data.annotations import files, msrvtt_splits, open_ended_qa
 from mla_jax.data.annotations.schema import Annotations, Count, TextItem, Video
+from mla_jax.data.annotations.tally import Tally
 from mla_jax.errors import UserError
 
 DATA = "MSRVTT_data.json"
@@ -18,7 +19,10 @@ _OFFICIAL_SPLITS = {  # Videos and captions.
     "train_9k": (9000, 180000),
     "train_7k": (7010, 140200),
     "test_1k_a": (1000, 1000),
+    "train_1k_b": (6656, 133120),
+    "test_1k_b": (1000, 1000),
 }
+_CAPTIONS = {msrvtt_splits.TEST_1K_B: 1}  # It is evaluated on the first caption of each video.
 _OFFICIAL_QA = open_ended_qa.Official(
     questions={"train": 158581, "val": 12278, "test": 72821},
     videos={"train": 6513, "val": 497, "test": 2990},
@@ -36,7 +40,10 @@ def read_qa(directory: pathlib.Path) -> Annotations:
   names = dict.fromkeys(item.video_id for item in questions.items)
   videos = tuple(Video(name, (name,)) for name in names)
   counts = (Count("videos", len(videos), _OFFICIAL_VIDEOS), *questions.counts)
-  return Annotations("msrvtt", "qa", questions.items, videos, counts, questions.notes)
+  return Annotations(
+      "msrvtt", "qa", questions.items, videos, counts, questions.notes,
+      leakage="train_9k of msrvtt_retrieval holds 1,990 of the 2,990 test videos, train_7k none: "
+      "do not start from a checkpoint of train_9k")
 
 
 def read_retrieval(directory: pathlib.Path) -> Annotations:
@@ -46,8 +53,9 @@ def read_retrieval(directory: pathlib.Path) -> Annotations:
   keys are ignored, `sen_id` may be missing. Videos without "split" get train, validate or test
   from `MSRVTT_{train,val,test}.full.csv` beside it. Further splits come from csv files there:
   train_9k and train_7k (all captions of the listed videos) and test_1k_a (1,000 videos with the one
-  caption that `MSRVTT_JSFUSION_test.csv` fixes). A split may have videos and no caption; a note
-  says which. Another note says which training split holds videos of another split.
+  caption that `MSRVTT_JSFUSION_test.csv` fixes); and from the lists
+  `{train,test}_list_miech.txt`: train_1k_b and test_1k_b (1,000 videos, the first caption of each).
+  A split may have videos and no caption; a note says which.
 
   Raises:
     UserError: a missing or malformed file, duplicate or unknown ids, an empty caption, videos in no
@@ -61,19 +69,14 @@ def read_retrieval(directory: pathlib.Path) -> Annotations:
   splits = msrvtt_splits.standard_splits(directory, videos, notes)
   members = {split: [video for video in splits if splits[video] == split]
              for split in dict.fromkeys(splits.values()) if split}
-  items = [TextItem(name, video, split, text)
-           for split, listed in members.items()
-           for video in listed for name, text in captions.get(video, ())]
   more = msrvtt_splits.listed_splits(directory, videos, notes)
-  items += [TextItem(f"{split}@{name}", video, split, text)
-            for split, listed in more.items()
-            for video in listed for name, text in captions.get(video, ())]
+  items = [*_texts(members, captions), *_texts(more, captions, named=True)]
   fixed = msrvtt_splits.read_test_1k_a(directory, videos, notes)
   items += fixed
   members |= more
   if fixed:
     members[msrvtt_splits.TEST_1K_A] = [item.video_id for item in fixed]
-  notes += [*_captionless_notes(members, items), *_leak_notes(items)]
+  notes += _captionless_notes(members, items)
   counts = [
       Count("videos", len(videos), _OFFICIAL_VIDEOS),
       Count("captions", sum(map(len, captions.values())), _OFFICIAL_CAPTIONS),
@@ -82,6 +85,16 @@ def read_retrieval(directory: pathlib.Path) -> Annotations:
   listed_videos = tuple(Video(name, (name,)) for name in videos)
   return Annotations(
       "msrvtt", "retrieval", tuple(items), listed_videos, tuple(counts), tuple(notes))
+
+
+def _texts(
+    listed: dict[str, list[str]], captions: dict[str, list[tuple[str, str]]], *, named: bool = False
+) -> list[TextItem]:
+  """The captions of the videos of each split; `named`: the split stands in front of their ids."""
+  return [TextItem(f"{split}@{name}" if named else name, video, split, text)
+          for split, videos in listed.items()
+          for video in videos
+          for name, text in captions.get(video, [])[:_CAPTIONS.get(split)]]
 
 
 def video_splits(directory: pathlib.Path) -> dict[str, str]:
@@ -93,7 +106,7 @@ def video_splits(directory: pathlib.Path) -> dict[str, str]:
 
 def _qa_video(value: Any, where: str) -> str:
   if isinstance(value, str):
-    return files.check_id(value, where)
+    return files.check_id(value.removesuffix(".mp4"), where)
   number = files.expect(value, int, where)
   if not 0 <= number < 10**9:
     raise UserError(f"{where} is {files.short(number)}, not a video's number: {files.MEND}")
@@ -131,7 +144,7 @@ def _read_captions(
   """Video -> (caption id, caption) of each of its captions, in the order of the file."""
   captions: dict[str, list[tuple[str, str]]] = {}
   seen: dict[str, None] = {}
-  stripped = 0
+  tally = Tally(path)
   for number, record in enumerate(files.field(data, "sentences", list, str(path))):
     where = f"{path}: sentences[{number}]"
     record = files.expect(record, dict, where)
@@ -144,12 +157,11 @@ def _read_captions(
     name = files.check_id(f"{video}@{sen_id}", where)
     files.add_new(seen, name, None, f"{where}: caption")
     caption = files.field(record, "caption", str, where)
-    text = files.clean_text(caption, f"{where}: 'caption'")
-    stripped += text != caption
+    text = tally.text(caption, f"{where}: 'caption'", "captions")
     captions.setdefault(video, []).append((name, text))
   if not captions:
     raise UserError(f"{path}: 'sentences' is empty: {files.MEND}")
-  notes += files.stripped_note(path, "captions", stripped)
+  notes += tally.notes()
   return captions
 
 
@@ -171,16 +183,3 @@ def _captionless_notes(members: dict[str, list[str]], items: list[TextItem]) -> 
     if without:
       notes.append(f"{split}: {without:,} of {len(listed):,} videos have no caption")
   return notes
-
-
-def _leak_notes(items: list[TextItem]) -> list[str]:
-  """Training splits with videos that are in other splits too: 1k-A's train_9k has 1,990 of test."""
-  videos: dict[str, set[str]] = {}
-  for item in items:
-    videos.setdefault(item.split, set()).add(item.video_id)
-  return [
-      f"{train} shares {len(shared):,} videos with {other}: never train on it to be evaluated there"
-      for train in videos if train.startswith("train")
-      for other in videos if not other.startswith("train")
-      if (shared := videos[train] & videos[other])
-  ]

@@ -2,7 +2,7 @@
 
 import pathlib
 
-from mla_jax.data.annotations import files
+from mla_jax.data.annotations import files, lists, tables
 from mla_jax.data.annotations.schema import TextItem
 from mla_jax.errors import UserError
 
@@ -15,7 +15,9 @@ _STANDARD = {
 _LISTED = {"train_9k": "MSRVTT_train.9k.csv", "train_7k": "MSRVTT_train.7k.csv"}
 TEST_1K_A = "test_1k_a"
 _TEST_1K_A_FILE = "MSRVTT_JSFUSION_test.csv"
-CSV_SPLITS = (*_LISTED, TEST_1K_A)
+TRAIN_1K_B, TEST_1K_B = "train_1k_b", "test_1k_b"
+_LISTED_1K_B = {TRAIN_1K_B: "train_list_miech.txt", TEST_1K_B: "test_list_miech.txt"}
+CSV_SPLITS = (*_LISTED, TEST_1K_A, *_LISTED_1K_B)
 
 
 def standard_splits(
@@ -45,7 +47,8 @@ def standard_splits(
                         f"too: {files.MEND}")
       splits[video] = split
   if not any(splits.values()) and not any(
-      files.find(directory, name) for name in (*_LISTED.values(), _TEST_1K_A_FILE)):
+      files.find(directory, name)
+      for name in (*_LISTED.values(), _TEST_1K_A_FILE, *_LISTED_1K_B.values())):
     raise UserError(f"{directory}: the videos have no 'split': add it, or put "
                     f"{', '.join(_STANDARD.values())} there")
   without = sum(not split for split in splits.values())
@@ -57,8 +60,10 @@ def standard_splits(
 def listed_splits(
     directory: pathlib.Path, videos: dict[str, str], notes: list[str]
 ) -> dict[str, list[str]]:
-  """The videos of train_9k and train_7k, where their csv is there."""
+  """The videos of train_9k and train_7k, where their csv is there, and of 1k-B by its lists."""
   found = {split: _listed(directory, name, videos, notes) for split, name in _LISTED.items()}
+  for split, listed in lists.read_lists(directory, _LISTED_1K_B).items():
+    found[split] = _known(directory / _LISTED_1K_B[split], listed, videos, notes)
   return {split: listed for split, listed in found.items() if listed}
 
 
@@ -70,8 +75,7 @@ def read_test_1k_a(
   if path is None:
     return []
   items: dict[str, TextItem] = {}
-  for number, row in enumerate(files.read_csv(path, ["key", "video_id", "sentence"]), 2):
-    where = f"{path}: row {number}"
+  for where, row in tables.read_table(path, ["key", "video_id", "sentence"]):
     video = files.check_id(row["video_id"], where)
     item_id = files.check_id(f"{TEST_1K_A}@{row['key']}", where)
     text = files.clean_text(row["sentence"], f"{where}: 'sentence'")
@@ -87,8 +91,7 @@ def _listed(
   if path is None:
     return []
   listed: dict[str, None] = {}
-  for number, row in enumerate(files.read_csv(path, ["video_id"]), 2):
-    where = f"{path}: row {number}"
+  for where, row in tables.read_table(path, ["video_id"]):
     files.add_new(listed, files.check_id(row["video_id"], where), None, f"{where}: video")
   return _known(path, list(listed), videos, notes)
 

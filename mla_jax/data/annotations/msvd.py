@@ -7,20 +7,21 @@ import pathlib
 import re
 from typing import Any
 
-from mla_jax.data.annotations import files, open_ended_qa
-from mla_jax.data.annotations.schema import Annotations, Count, TextItem, Video
+from mla_jax.data.annotations import files, lists, open_ended_qa
+from mla_jax.data.annotations.schema import Annotations, Count, Video
 from mla_jax.errors import UserError
 
 _MAPPING = "youtube_mapping.txt"
 _CAPTIONS = "captions_msvd.json"
+_PICKLE = "raw-captions.pkl"
 _OFFICIAL_VIDEOS = 1970
 _OFFICIAL_QA = open_ended_qa.Official(
     questions={"train": 30933, "val": 6415, "test": 13157},
     videos={"train": 1161, "val": 245, "test": 504},
     types={"what": 8149, "who": 4552, "how": 370, "when": 58, "where": 28},
 )
-_OFFICIAL_LISTED = {"train": 1200, "val": 100, "test": 670}
-_OFFICIAL_CAPTIONS = {"train": 48774, "val": 4290, "test": 27763}
+_LISTED: dict[str, tuple[int | None, int | None]] = {  # Videos and captions.
+    "train": (1200, 48774), "val": (100, 4290), "test": (670, 27763)}
 
 
 def read_qa(directory: pathlib.Path) -> Annotations:
@@ -32,17 +33,25 @@ def read_qa(directory: pathlib.Path) -> Annotations:
   path = files.require(directory, _MAPPING)
   names = _read_mapping(path)
 
+  known = set(names.values())
+
   def video_name(value: Any, where: str) -> str:
-    number = files.expect(value, int, where)
+    if isinstance(value, str) and (stem := value.removesuffix(".avi")) in known:
+      return stem
+    match = re.fullmatch(r"vid([0-9]{1,9})", value) if isinstance(value, str) else None
+    number = int(match[1]) if match else files.expect(value, int, where)
     if number not in names:
-      raise UserError(f"{where} is {files.short(number)}, which {path.name} does not name: "
+      raise UserError(f"{where} is {files.short(value)}, which {path.name} does not name: "
                       "use the mapping that came with the questions")
     return names[number]
 
   questions = open_ended_qa.read_questions(directory, video_name, _OFFICIAL_QA)
   videos = tuple(Video(name, (name, f"vid{number}")) for number, name in names.items())
   counts = (Count("videos", len(videos), _OFFICIAL_VIDEOS), *questions.counts)
-  return Annotations("msvd", "qa", questions.items, videos, counts, questions.notes)
+  return Annotations(
+      "msvd", "qa", questions.items, videos, counts, questions.notes,
+      leakage="val holds 100 videos of msvd_retrieval's val and 150 of its test; the test videos "
+      "are all among retrieval's test videos")
 
 
 def read_retrieval(directory: pathlib.Path) -> Annotations:
@@ -54,40 +63,22 @@ def read_retrieval(directory: pathlib.Path) -> Annotations:
   Raises:
     UserError: no list, a malformed file, a name listed twice, a split without captions.
   """
-  captions_path = files.require(directory, _CAPTIONS)
-  captions = files.read_json(captions_path, dict)
-  lists = _read_lists(directory)
+  if not files.find(directory, _CAPTIONS) and (directory / _PICKLE).exists():
+    raise UserError(f"{directory}: has {_PICKLE}, but pickles are never loaded: put {_CAPTIONS} "
+                    "(name -> list of captions) there")
+  path = files.require(directory, _CAPTIONS)
+  listed = lists.require_lists(directory, {split: f"{split}_list.txt" for split in _LISTED})
   mapping = files.find(directory, _MAPPING)
   numbers = {name: n for n, name in _read_mapping(mapping).items()} if mapping else {}
-  items: list[TextItem] = []
-  counts = [Count("videos", sum(map(len, lists.values())), _OFFICIAL_VIDEOS)]
+  captions = lists.listed_captions(path, files.read_json(path, dict), listed, _LISTED)
   notes = [f"{split}_list.txt: not there: no split {split}"
-           for split in _OFFICIAL_LISTED if split not in lists]
-  stripped = 0
-  for split, names in lists.items():
-    texts = []
-    for name in names:
-      found, blanks = _captions_of(captions, name, split, str(captions_path))
-      texts += found
-      stripped += blanks
-    if not texts:
-      raise UserError(f"{captions_path}: no caption for any of the {len(names)} videos of split "
-                      f"{split}: check that the lists and the captions belong together")
-    without = len(names) - len({text.video_id for text in texts})
-    if without:
-      notes.append(f"{split}: {without:,} of {len(names):,} videos have no caption")
-    counts += [Count(f"{split} videos", len(names), _OFFICIAL_LISTED[split]),
-               Count(f"{split} captions", len(texts), _OFFICIAL_CAPTIONS[split])]
-    items += texts
-  listed = {name for names in lists.values() for name in names}
-  unlisted = sum(name not in listed for name in captions)
-  if unlisted:
-    notes.append(f"{captions_path.name}: {unlisted:,} videos are in no list: left out")
-  notes += files.stripped_note(captions_path, "captions", stripped)
+           for split in _LISTED if split not in listed]
   videos = tuple(
       Video(name, (name, f"vid{numbers[name]}") if name in numbers else (name,))
-      for names in lists.values() for name in names)
-  return Annotations("msvd", "retrieval", tuple(items), videos, tuple(counts), tuple(notes))
+      for names in listed.values() for name in names)
+  counts = (Count("videos", len(videos), _OFFICIAL_VIDEOS), *captions.counts)
+  return Annotations(
+      "msvd", "retrieval", tuple(captions.items), videos, counts, (*notes, *captions.notes))
 
 
 def _read_mapping(path: pathlib.Path) -> dict[int, str]:
@@ -107,34 +98,3 @@ def _read_mapping(path: pathlib.Path) -> dict[int, str]:
   if not names:
     raise UserError(f"{path}: names no video: {files.MEND}")
   return names
-
-
-def _read_lists(directory: pathlib.Path) -> dict[str, list[str]]:
-  lists: dict[str, list[str]] = {}
-  seen: dict[str, None] = {}
-  for split in _OFFICIAL_LISTED:
-    path = files.find(directory, f"{split}_list.txt")
-    if path is None:
-      continue
-    lists[split] = []
-    for number, line in files.read_lines(path):
-      where = f"{path}: line {number}"
-      name = files.check_id(line, where)
-      files.add_new(seen, name, None, f"{where}: video")
-      lists[split].append(name)
-    if not lists[split]:
-      raise UserError(f"{path}: split {split} has no video: get the file again or take it out")
-  if not lists:
-    raise UserError(f"{directory}: has none of train_list.txt, val_list.txt, test_list.txt: "
-                    "put the dataset's files there")
-  return lists
-
-
-def _captions_of(
-    captions: dict[str, Any], name: str, split: str, path: str
-) -> tuple[list[TextItem], int]:
-  where = f"{path}: {name}"
-  values = files.expect(captions.get(name, []), list, where)
-  texts = [files.clean_text(value, f"{where}: caption {n}") for n, value in enumerate(values)]
-  items = [TextItem(f"{name}@{n}", name, split, text) for n, text in enumerate(texts)]
-  return items, sum(text != value for text, value in zip(texts, values, strict=True))

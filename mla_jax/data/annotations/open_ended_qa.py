@@ -1,16 +1,19 @@
-"""The question files that MSVD-QA and MSRVTT-QA share: `{train,val,test}_qa.json`."""
+"""The question files of MSVD-QA and MSRVTT-QA, in the three forms in which they are published."""
 
 from collections.abc import Callable
 import dataclasses
 import pathlib
+import re
 from typing import Any
 
-from mla_jax.data.annotations import files
+from mla_jax.data.annotations import files, tables
 from mla_jax.data.annotations.schema import Count, TextItem
+from mla_jax.data.annotations.tally import Tally
 from mla_jax.errors import UserError
 
 SPLITS = ("train", "val", "test")
 TYPES = ("what", "who", "how", "when", "where")
+_FORMS = ("{}_qa.json", "{}_qa.jsonl", "{}.jsonl", "{}_qa.csv", "{}.csv")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,9 +37,15 @@ class Questions:
 def read_questions(
     directory: pathlib.Path, video_name: Callable[[Any, str], str], official: Official
 ) -> Questions:
-  """Reads `train_qa.json`, `val_qa.json`, `test_qa.json`: those that are there, at least one.
+  """Reads the questions of train, val and test: those that are there, at least one.
 
-  Each is a list of `{"answer", "id", "question", "video_id"}`; other keys are ignored.
+  A split's file is the first that is there of
+
+  - `train_qa.json`: a list of `{"answer", "id", "question", "video_id"}` (xudejing's files);
+  - `train_qa.jsonl`, `train.jsonl`: such an object a line, `id` may be missing (ClipBERT, ALPRO);
+  - `train_qa.csv`, `train.csv`: columns `video,question,answer,qid` (HQGA).
+
+  Other keys and columns are ignored. The forms differ in wording (HQGA has no question marks).
 
   Args:
     directory: holds the files.
@@ -46,51 +55,64 @@ def read_questions(
   Raises:
     UserError: no file, or a malformed, duplicate or empty entry, or a file without questions.
   """
-  found = {split: files.find(directory, f"{split}_qa.json") for split in SPLITS}
-  if not any(found.values()):
-    raise UserError(f"{directory}: has none of train_qa.json, val_qa.json, test_qa.json (or .gz): "
-                    "put the dataset's files there")
+  names = {split: [form.format(split) for form in _FORMS] for split in SPLITS}
+  found, notes = files.by_split(directory, names)
   items: list[TextItem] = []
   counts: list[Count] = []
-  notes: list[str] = []
   for split, path in found.items():
-    if path is None:
-      notes.append(f"{split}_qa.json: not there: no split {split}")
-      continue
-    questions, stripped = _read_split(path, split, video_name)
+    others = [other for name in names[split] if (other := files.find(directory, name))]
+    notes += [f"{other.name}: not read, since {path.name} is there" for other in others[1:]]
+    tally = Tally(path)
+    questions = _read_split(path, split, video_name, tally)
     items += questions
     counts += _counts(questions, split, official)
-    notes += files.stripped_note(path, "questions or answers", stripped)
+    notes += tally.notes()
   return Questions(tuple(items), tuple(counts), tuple(notes))
 
 
-def question_type(question: str) -> str:
-  """The first word if it is what, who, how, when or where, else "other"."""
+def question_type(question: str, types: tuple[str, ...] = TYPES) -> str:
+  """The first word if it is one of `types`, else "other"."""
   first = question.split(maxsplit=1)[0].lower()
-  return first if first in TYPES else "other"
+  return first if first in types else "other"
 
 
 def _read_split(
-    path: pathlib.Path, split: str, video_name: Callable[[Any, str], str]
-) -> tuple[list[TextItem], int]:
+    path: pathlib.Path, split: str, video_name: Callable[[Any, str], str], tally: Tally
+) -> list[TextItem]:
   items: list[TextItem] = []
-  seen: dict[str, None] = {}
-  stripped = 0
-  for number, record in enumerate(files.read_json(path, list)):
-    where = f"{path}: entry {number}"
-    record = files.expect(record, dict, where)
-    name = str(files.field(record, "id", int, where))
-    files.add_new(seen, name, None, f"{path}: question id")
-    text = files.clean_text(files.field(record, "question", str, where), f"{where}: 'question'")
-    answer = files.clean_text(files.field(record, "answer", str, where), f"{where}: 'answer'")
-    stripped += text != record["question"] or answer != record["answer"]
+  seen: dict[str, str] = {}
+  for number, (where, record) in enumerate(_records(path)):
+    name = str(files.expect(record.get("id", number), int, f"{where}: 'id'"))
+    text = tally.text(
+        files.field(record, "question", str, where), f"{where}: 'question'", "questions")
+    answer = tally.text(files.field(record, "answer", str, where), f"{where}: 'answer'", "answers")
     video = video_name(record.get("video_id"), f"{where}: 'video_id'")
+    files.add_new(seen, name, answer, f"{path}: question id")
     items.append(TextItem(
         item_id=f"{split}@{name}", video_id=video, split=split, text=text, answer=answer,
         question_type=question_type(text)))
   if not items:
     raise UserError(f"{path}: split {split} has no question: get the file again or take it out")
-  return items, stripped
+  return items
+
+
+def _records(path: pathlib.Path) -> list[tuple[str, dict[str, Any]]]:
+  name = path.name.removesuffix(".gz")
+  if not name.endswith(".csv"):
+    records = files.read_records(path)
+    for where, record in records:
+      if name.endswith(".json"):  # A line of the other form may go without.
+        files.field(record, "id", int, where)
+    return records
+  columns = ["video", "question", "answer", "qid"]
+  return [(where, {"id": tables.parse_int(row["qid"], f"{where}: 'qid'"),
+                   "video_id": _number_or_name(row["video"]),
+                   "question": row["question"], "answer": row["answer"]})
+          for where, row in tables.read_table(path, columns)]
+
+
+def _number_or_name(value: str) -> int | str:
+  return int(value) if re.fullmatch("[0-9]{1,9}", value) else value
 
 
 def _counts(items: list[TextItem], split: str, official: Official) -> list[Count]:

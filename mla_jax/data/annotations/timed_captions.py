@@ -1,29 +1,16 @@
 """Sentences with times, in the layout of ActivityNet Captions."""
 
 from collections.abc import Callable
-import dataclasses
 import pathlib
-from typing import Any
 
-from mla_jax.data.annotations import files, msrvtt
-from mla_jax.data.annotations.schema import Annotations, Count, Segment, TextItem, Video
+from mla_jax.data.annotations import activitynet, files, msrvtt, paragraphs
+from mla_jax.data.annotations.schema import Annotations, Count, TextItem, Video
+from mla_jax.data.annotations.tally import Tally
 from mla_jax.errors import UserError
 
 _SEGMENTS = "segments.json"
 _UNLABELED = "unlabeled"  # The split of videos without captions in MSRVTT_data.json.
 _FILES = ("train", "val", "val_1", "val_2", "test")
-_OFFICIAL = {  # Videos and sentences of ActivityNet Captions.
-    "train": (10009, 37421), "val_1": (4917, 17505), "val_2": (4885, 17031)}
-
-
-@dataclasses.dataclass
-class _Repairs:
-  """How often each documented repair was made."""
-
-  stripped: int = 0
-  clipped: int = 0
-  untimed: int = 0
-  silent: int = 0
 
 
 def read_timed_captions(directory: pathlib.Path) -> Annotations:
@@ -56,7 +43,7 @@ def read_timed_captions(directory: pathlib.Path) -> Annotations:
       if path is not None:
         before = len(items)
         _read_file(path, _always(stem), items, videos, notes)
-        counts += _counts(items[before:], stem, _OFFICIAL.get(stem, (None, None)))
+        counts += _counts(items[before:], stem, activitynet.OFFICIAL.get(stem, (None, None)))
   if not items:
     raise UserError(f"{directory}: has neither {_SEGMENTS} nor any of {', '.join(_FILES)} (.json): "
                     "put the dataset's files there")
@@ -69,64 +56,19 @@ def _read_file(
     path: pathlib.Path, split_of: Callable[[str], str], items: list[TextItem],
     videos: dict[str, Video], notes: list[str],
 ) -> None:
-  repairs = _Repairs()
+  tally = Tally(path)
   before = len(items)
-  for name, record in files.read_json(path, dict).items():
-    where = f"{path}: {files.short(name)}"
-    video = files.check_id(name, str(path))
-    videos.setdefault(video, Video(video, _media_names(video)))
-    item = _read_video(video, split_of(video), files.expect(record, dict, where), where, repairs)
-    if item is None:
-      repairs.silent += 1
+  for timed in paragraphs.read_timed(path, tally, "kept without times"):
+    video = timed.video_id
+    videos.setdefault(video, activitynet.video(video))
+    if timed.sentences:
+      split = split_of(video)
+      items.append(paragraphs.paragraph(f"{video}@{split}", video, split, timed.sentences))
     else:
-      items.append(item)
+      tally.add("videos have no sentence: no text")
   if len(items) == before:
     raise UserError(f"{path}: has no sentence: get the file again or take it out")
-  for count, text in (
-      (repairs.clipped, "sentences had times outside [0, duration]: clipped"),
-      (repairs.untimed, "sentences had an end that is not after their start: kept without times"),
-      (repairs.silent, "videos have no sentence: no text"),
-  ):
-    if count:
-      notes.append(f"{path.name}: {count:,} {text}")
-  notes += files.stripped_note(path, "sentences", repairs.stripped)
-
-
-def _read_video(
-    video: str, split: str, record: dict[str, Any], where: str, repairs: _Repairs
-) -> TextItem | None:
-  duration = files.finite(record.get("duration"), f"{where}: 'duration'")
-  if duration <= 0:
-    raise UserError(f"{where}: 'duration' is {duration:g}, not above 0: {files.MEND}")
-  sentences = files.field(record, "sentences", list, where)
-  times = files.field(record, "timestamps", list, where)
-  if len(times) != len(sentences):
-    raise UserError(
-        f"{where}: {len(times)} timestamps for {len(sentences)} sentences: {files.MEND}")
-  segments: list[Segment] = []
-  text = ""
-  for number, (sentence, span) in enumerate(zip(sentences, times, strict=True)):
-    clean = files.clean_text(sentence, f"{where}: sentence {number}")
-    repairs.stripped += clean != sentence
-    text = f"{text} {clean}" if text else clean
-    start, end = _times(span, duration, f"{where}: timestamps {number}", repairs)
-    segments.append(Segment(len(text) - len(clean), len(text), start, end))
-  return TextItem(f"{video}@{split}", video, split, text, tuple(segments)) if segments else None
-
-
-def _times(span: Any, duration: float, where: str, repairs: _Repairs) -> tuple[float, float]:
-  if len(files.expect(span, list, where)) != 2:
-    raise UserError(f"{where} are {files.short(span)}, not [start, end]: {files.MEND}")
-  start, end = (files.finite(value, where) for value in span)
-  if end <= start:
-    repairs.untimed += 1
-    return float("nan"), float("nan")
-  clipped = min(max(start, 0.0), duration), min(max(end, 0.0), duration)
-  if clipped[0] >= clipped[1]:
-    repairs.untimed += 1
-    return float("nan"), float("nan")
-  repairs.clipped += clipped != (start, end)
-  return clipped
+  notes += tally.notes()
 
 
 def _split_of(directory: pathlib.Path) -> Callable[[str], str]:
@@ -139,10 +81,6 @@ def _split_of(directory: pathlib.Path) -> Callable[[str], str]:
 
 def _always(split: str) -> Callable[[str], str]:
   return lambda video: split
-
-
-def _media_names(video: str) -> tuple[str, ...]:
-  return (video, video[2:]) if video.startswith("v_") and len(video) > 2 else (video,)
 
 
 def _counts(

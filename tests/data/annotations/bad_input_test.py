@@ -11,51 +11,21 @@ from hypothesis import strategies as st
 import pytest
 
 from mla_jax.data import annotations
-from mla_jax.data.annotations.schema import Annotations
 from mla_jax.errors import UserError
 from tests.data.annotations import layouts
+from tests.data.annotations.validity import assert_valid, read_or_user_error
 
 DATASETS = ("msrvtt_retrieval", "msrvtt_qa", "msvd_qa", "msvd_retrieval", "timed_captions")
+EVERY = tuple(layouts.FILES)
 
 
-def _assert_valid(read: Annotations) -> None:
-  videos = [video.video_id for video in read.videos]
-  assert len(set(videos)) == len(videos)
-  assert len({item.item_id for item in read.items}) == len(read.items) > 0
-  assert {item.video_id for item in read.items} <= set(videos)
-  for item in read.items:
-    assert item.text == item.text.strip() != ""
-    item.text.encode()
-    item.answer.encode()
-    assert item.split.replace("_", "").isalnum()
-    edges = [edge for segment in item.segments for edge in (segment.start, segment.end)]
-    assert edges == sorted(edges)
-    assert all(item.text[s.start:s.end].strip() for s in item.segments)
-    assert not any(s.end_time <= s.start_time for s in item.segments)
-  for name in (*videos, *(item.item_id for item in read.items)):
-    assert "/" not in name
-    assert ".." not in name
-
-
-def _read_or_user_error(dataset: str, directory: pathlib.Path) -> None:
-  try:
-    _assert_valid(annotations.read(dataset, directory))
-  except UserError as error:
-    message = str(error)
-  else:
-    return
-  assert "\n" not in message
-  assert str(directory) in message
-  assert len(message) < 1000
-
-
-@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("dataset", EVERY)
 def test_the_layouts_are_valid(dataset: str, tmp_path: pathlib.Path) -> None:
   layouts.write(dataset, tmp_path)
-  _assert_valid(annotations.read(dataset, tmp_path))
+  assert_valid(annotations.read(dataset, tmp_path))
 
 
-@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("dataset", EVERY)
 def test_gzipped_files_read_the_same(dataset: str, tmp_path: pathlib.Path) -> None:
   paths = layouts.write(dataset, tmp_path)
   plain = annotations.read(dataset, tmp_path)
@@ -84,7 +54,7 @@ def test_mutated_files(dataset: str, data: st.DataObject) -> None:
       content[place] = data.draw(st.integers(0, 255) | st.sampled_from(b'"0,:[]{} \n-.e\\'))
     cut = data.draw(st.none() | st.integers(0, len(content)))
     path.write_bytes(content[:cut])
-    _read_or_user_error(dataset, directory)
+    read_or_user_error(dataset, directory)
 
 
 _JSON = st.recursive(
@@ -104,7 +74,7 @@ def test_valid_json_of_the_wrong_shape(dataset: str, data: st.DataObject) -> Non
     paths = [path for path in layouts.write(dataset, directory) if path.suffix == ".json"]
     path = data.draw(st.sampled_from(paths))
     layouts.dump(path, _replace(json.loads(path.read_text()), data))
-    _read_or_user_error(dataset, directory)
+    read_or_user_error(dataset, directory)
 
 
 def _replace(value: Any, data: st.DataObject) -> Any:
@@ -115,7 +85,7 @@ def _replace(value: Any, data: st.DataObject) -> Any:
   return value
 
 
-@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("dataset", EVERY)
 def test_a_missing_file_or_folder(dataset: str, tmp_path: pathlib.Path) -> None:
   with pytest.raises(UserError, match="no such folder"):
     annotations.read(dataset, tmp_path / "nowhere")

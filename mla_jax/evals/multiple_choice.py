@@ -1,0 +1,117 @@
+"""Accuracy of multiple-choice question answering over the full split, beside chance."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jaxtyping import Bool, Float, Int, Shaped
+import numpy as np
+
+from mla_jax.errors import UserError
+from mla_jax.evals import bootstrap, inputs, question_types
+from mla_jax.evals.question_types import QuestionTypes
+
+
+def points(
+    scores: Float[np.ndarray, "n K"],
+    answers: Int[np.ndarray, " n"],
+    mask: Bool[np.ndarray, "n K"] | None = None,
+) -> Float[np.ndarray, " n"]:
+  """The probability that a question is answered right when ties break at random.
+
+  1 where the true candidate alone scores highest, 1/m where it shares that with m - 1 others.
+  An argmax would give every tie to the first candidate: How2QA's release has the answer there.
+
+  Args:
+    scores: `[n, K]`, higher is better, finite where `mask` is True.
+    answers: `[n]`, index of the true candidate.
+    mask: `[n, K]`, True = a real candidate; None: all are.
+
+  Returns:
+    `[n]` in [0, 1].
+
+  Raises:
+    UserError: no question, shapes that do not fit, NaN, or an answer that is no candidate.
+  """
+  scores, answers, mask = _check(scores, answers, mask)
+  best = np.where(mask, scores, -np.inf).max(axis=1, keepdims=True)
+  first = mask & (scores == best)
+  right = first[np.arange(len(answers)), answers]
+  return right / first.sum(axis=1)
+
+
+def accuracy(
+    scores: Float[np.ndarray, "n K"],
+    answers: Int[np.ndarray, " n"],
+    types: Sequence[str] | Sequence[int],
+    *,
+    mask: Bool[np.ndarray, "n K"] | None = None,
+    clusters: Shaped[np.ndarray, " n"] | None = None,
+    dataset_types: QuestionTypes | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+  """Accuracy overall and by type; the denominator is every question.
+
+  For NExT-QA with `dataset_types=question_types.NEXTQA`, "by_type" and "by_group" are the numbers
+  of doc-doc/NExT-QA:eval_mc.py (there "Acc_C", "Acc_T", "Acc_D").
+
+  Args:
+    scores, answers, mask: as in `points`.
+    types: n question types; with `dataset_types` as annotated or by name.
+    clusters: `[n]`, the video of each question; the interval draws whole videos. None: each
+      question by itself.
+    dataset_types: names and groups of the dataset's types.
+    resamples, seed: of the bootstrap.
+
+  Returns:
+    A JSON-able dict: "accuracy" and "chance" (what equal scores get) in percent, "interval" ([low,
+    high] of the accuracy, 95 %), "questions", "by_type" {type: {"accuracy", "chance",
+    "questions"}}, the most frequent first, and "by_group" of the same form where there are groups.
+
+  Raises:
+    UserError: as `points`, or lists of different length, or an unknown type.
+  """
+  right = points(scores, answers, mask)
+  clusters = inputs.clusters_of(clusters, len(right))
+  inputs.check_lengths(len(right), "question", types=types, clusters=clusters)
+  candidates = np.asarray(scores).shape[1] if mask is None else np.asarray(mask).sum(axis=1)
+  percents = {"accuracy": 100.0 * right, "chance": 100.0 / candidates * np.ones(len(right))}
+  interval = bootstrap.mean_interval(
+      percents["accuracy"][:, None], clusters, resamples=resamples, seed=seed
+  )
+  return {
+      **{name: float(np.mean(values)) for name, values in percents.items()},
+      **question_types.tables(percents, types, dataset_types),
+      "questions": len(right),
+      "interval": interval[0].tolist(),
+  }
+
+
+def _check(
+    scores: Float[np.ndarray, "n K"],
+    answers: Int[np.ndarray, " n"],
+    mask: Bool[np.ndarray, "n K"] | None,
+) -> tuple[Float[np.ndarray, "n K"], Int[np.ndarray, " n"], Bool[np.ndarray, "n K"]]:
+  scores, answers = np.asarray(scores), np.asarray(answers)
+  inputs.check_lengths(len(answers), "question", scores=scores)
+  if scores.ndim != 2:
+    raise UserError(f"evaluation: scores {scores.shape}: give [questions, candidates]")
+  mask = np.ones(scores.shape, bool) if mask is None else np.asarray(mask)
+  if mask.shape != scores.shape or mask.dtype != bool:
+    raise UserError(
+        f"evaluation: mask {mask.dtype} {mask.shape} for scores {scores.shape}: give one truth "
+        "value a candidate"
+    )
+  if answers.ndim != 1 or not np.issubdtype(answers.dtype, np.integer):
+    raise UserError(
+        f"evaluation: answers of type {answers.dtype} {answers.shape}: give one index a question"
+    )
+  inside = (answers >= 0) & (answers < scores.shape[1])
+  inside[inside] = mask[inside, answers[inside]]
+  if not inside.all():
+    row = int(np.flatnonzero(~inside)[0])
+    raise UserError(
+        f"evaluation: the answer of question {row} is candidate {answers[row]}, which is not there:"
+        " evaluate a split whose answers are public"
+    )
+  return inputs.finite("scores", np.where(mask, scores, 0.0)), answers, mask

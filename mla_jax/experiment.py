@@ -1,0 +1,60 @@
+"""Runs a grid of settings times seeds and says what differs.
+
+python -m mla_jax.experiment configs/experiments/NAME.py[:ARG] --out=DIR [--jobs=N]
+    [--config.data.dir=DIR]
+
+The same command goes on where it was stopped. DIR gets results.json, results.md and report.html;
+the last line of standard output is the JSON of the cells' means.
+"""
+
+import json
+import pathlib
+import shlex
+
+from absl import app, flags
+
+from mla_jax import config_lib, log
+from mla_jax.errors import UserError, exit_on_user_error
+
+config_lib.define_override_flags()
+_OUT = flags.DEFINE_string("out", None, "Folder of the experiment: runs, results, report.")
+_JOBS = flags.DEFINE_integer("jobs", 1, "Runs at a time; they share the cores.")
+_RESAMPLES = flags.DEFINE_integer("resamples", 10_000, "Draws of intervals and p-values.")
+
+
+@exit_on_user_error
+def main(argv: list[str]) -> None:
+  if len(argv) != 2:
+    raise UserError("usage: python -m mla_jax.experiment configs/experiments/NAME.py --out=DIR")
+  if not _OUT.value:
+    raise UserError("--out: not given; name the folder of the experiment")
+  if _JOBS.value < 1:
+    raise UserError(f"--jobs={_JOBS.value}: must be at least 1")
+  log.configure()
+  # Imported late: --help needs none of it.
+  from mla_jax.experiments import analysis, plan, runner, write
+
+  out = pathlib.Path(_OUT.value)
+  experiment = plan.load_experiment(argv[1])
+  overrides = config_lib.overrides_given()
+  runs = plan.plan_runs(experiment, overrides)
+
+  def tell(count: int, outcome: runner.Outcome) -> None:
+    ended = outcome.error or f"{outcome.seconds:.0f} s"
+    log.logger.info("%d of %d: %s: %s", count, len(runs), outcome.run.name, ended)
+
+  outcomes = runner.run_all(runs, out, jobs=_JOBS.value, tell=tell)
+  rows = analysis.analyse(experiment, outcomes, resamples=_RESAMPLES.value)
+  changes = [f"--config.{key}={value}" for key, value in overrides.items()]
+  typed = shlex.join(["python", "-m", "mla_jax.experiment", argv[1], "--out=DIR", *changes])
+  write.write(out, experiment, typed, outcomes, rows)
+  print((out / "results.md").read_text())
+  print(f"report: {out / 'report.html'}")
+  print(json.dumps({row.cell: {k: s.mean for k, s in row.scores.items()} for row in rows}))
+  failed = [outcome.run.name for outcome in outcomes if outcome.error]
+  if failed:
+    raise UserError(f"{len(failed)} runs failed: {', '.join(failed)}: see their log.txt in {out}")
+
+
+if __name__ == "__main__":
+  app.run(main, flags_parser=config_lib.parse_flags)

@@ -1,0 +1,142 @@
+"""From the runs of an experiment to its table: means, intervals, paired differences."""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+import functools
+import operator
+from typing import Any
+
+from jaxtyping import Float
+import numpy as np
+
+from mla_jax.errors import UserError
+from mla_jax.evals import comparison, dumps, paired, seeds
+from mla_jax.experiments.plan import Experiment
+from mla_jax.experiments.runner import Outcome
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+  """A metric of a cell.
+
+  Attributes:
+    by_seed: seed -> value.
+    interval: 95 % over seeds and examples; None for a number that is no mean of examples.
+    difference: to the baseline, of the seeds both have; None for the baseline and without interval.
+  """
+
+  by_seed: Mapping[int, float]
+  interval: tuple[float, float] | None = None
+  difference: paired.Difference | None = None
+
+  @property
+  def mean(self) -> float:
+    return float(np.mean(list(self.by_seed.values())))
+
+  @property
+  def deviation(self) -> float:
+    """Sample standard deviation over seeds; 0 for one."""
+    values = list(self.by_seed.values())
+    return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class CellScores:
+  """A row of the table; `scores` is empty where every run failed."""
+
+  cell: str
+  scores: Mapping[str, Score]
+  seconds: float  # Mean of a run.
+
+
+@dataclasses.dataclass(frozen=True)
+class _Values:
+  """The per-example values of a cell: seed -> metric -> `[n]`, all in one order of examples."""
+
+  ids: list[Any]
+  videos: np.ndarray
+  by_seed: Mapping[int, Mapping[str, np.ndarray]]
+
+
+def analyse(
+    experiment: Experiment, outcomes: Sequence[Outcome], *, resamples: int = 10_000
+) -> list[CellScores]:
+  """The table's rows, in the order of the cells.
+
+  Args:
+    experiment: what was asked.
+    outcomes: of its runs; failed ones are left out.
+    resamples: of every interval and p-value.
+
+  Raises:
+    UserError: a dump cannot be read, runs of other examples, or an unknown metric.
+  """
+  good = [outcome for outcome in outcomes if outcome.error is None]
+  of_cell = {
+      cell.name: [outcome for outcome in good if outcome.run.cell == cell.name]
+      for cell in experiment.cells
+  }
+  values = {name: _read(found) for name, found in of_cell.items() if found}
+  base = values.get(experiment.baseline)
+  rows = []
+  for name, found in of_cell.items():
+    against = None if name == experiment.baseline else base
+    scores: dict[str, Score] = {}
+    if found:
+      for metric in experiment.metrics:
+        scores[metric] = _score(metric, values[name], against, resamples)
+      for path in experiment.numbers:
+        scores[path] = Score({o.run.seed: _number(o.metrics, path) for o in found})
+    seconds = float(np.mean([outcome.seconds for outcome in found])) if found else 0.0
+    rows.append(CellScores(name, scores, seconds))
+  return rows
+
+
+def _read(outcomes: Sequence[Outcome]) -> _Values:
+  rows = {outcome.run.seed: dumps.read_dump(outcome.dump) for outcome in outcomes}
+  first = next(iter(rows.values()))
+  by_seed = {
+      seed: comparison.metric_values([row for _, row in dumps.join(first, found)])
+      for seed, found in rows.items()
+  }
+  videos = np.array([str(row.get("video", row["id"])) for row in first])
+  return _Values([row["id"] for row in first], videos, by_seed)
+
+
+def _score(metric: str, values: _Values, base: _Values | None, resamples: int) -> Score:
+  matrix = _matrix(metric, values, values.by_seed)
+  by_seed = dict(zip(values.by_seed, matrix.mean(axis=1).tolist(), strict=True))
+  interval = seeds.seeds_interval(matrix, values.videos, resamples=resamples)
+  difference = None if base is None else _difference(metric, values, base, resamples)
+  return Score(by_seed, interval, difference)
+
+
+def _difference(
+    metric: str, values: _Values, base: _Values, resamples: int
+) -> paired.Difference | None:
+  """The interval draws seeds and videos; the p-value swaps videos of the mean over seeds."""
+  shared = [seed for seed in values.by_seed if seed in base.by_seed]
+  if not shared:
+    return None
+  if values.ids != base.ids:
+    raise UserError("the cells were evaluated on different examples: give them one eval_split")
+  a, b = _matrix(metric, base, shared), _matrix(metric, values, shared)
+  found = paired.paired_difference(a.mean(axis=0), b.mean(axis=0), values.videos, resamples)
+  interval = seeds.seeds_interval(b - a, values.videos, resamples=resamples)
+  return dataclasses.replace(found, interval=interval)
+
+
+def _matrix(metric: str, values: _Values, chosen: Any) -> Float[np.ndarray, "S n"]:
+  for found in values.by_seed.values():
+    if metric not in found:
+      raise UserError(f"experiment metric {metric!r}: unknown: the runs have {', '.join(found)}")
+  return np.stack([values.by_seed[seed][metric] for seed in chosen])
+
+
+def _number(metrics: Mapping[str, Any], path: str) -> float:
+  try:
+    return float(functools.reduce(operator.getitem, path.split("/"), metrics))  # type: ignore[arg-type]
+  except (KeyError, TypeError, ValueError):
+    raise UserError(
+        f"experiment number {path!r}: not in the evaluation's JSON, which has {', '.join(metrics)}"
+    ) from None

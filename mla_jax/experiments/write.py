@@ -1,0 +1,206 @@
+"""What an experiment leaves in its folder: results.json, results.md and report.html."""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+import html
+import json
+import pathlib
+import shlex
+from typing import Any
+
+import numpy as np
+
+from mla_jax.experiments.analysis import CellScores, Score
+from mla_jax.experiments.plan import Experiment
+from mla_jax.experiments.runner import Outcome, command
+from mla_jax.report import page, plots
+
+
+def write(
+    out: pathlib.Path,
+    experiment: Experiment,
+    typed: str,
+    outcomes: Sequence[Outcome],
+    rows: Sequence[CellScores],
+) -> None:
+  """Writes the three files.
+
+  Args:
+    out: folder of the experiment.
+    experiment: what was asked.
+    typed: the command that runs it.
+    outcomes: how its runs ended.
+    rows: from `analysis.analyse`.
+  """
+  out.mkdir(parents=True, exist_ok=True)
+  result = to_json(experiment, typed, outcomes, rows)
+  (out / "results.json").write_text(json.dumps(result, indent=2) + "\n")
+  (out / "results.md").write_text(markdown(experiment, typed, outcomes, rows))
+  (out / "report.html").write_text(_html(experiment, typed, outcomes, rows))
+
+
+def to_json(
+    experiment: Experiment, typed: str, outcomes: Sequence[Outcome], rows: Sequence[CellScores]
+) -> dict[str, Any]:
+  """Everything in the report, as JSON values."""
+  return {
+      "title": experiment.title,
+      "command": typed,
+      "baseline": experiment.baseline,
+      "cells": {row.cell: {name: _json(score) for name, score in row.scores.items()}
+                for row in rows},
+      "runs": [
+          {
+              "cell": outcome.run.cell,
+              "seed": outcome.run.seed,
+              "command": shlex.join(["python", *command(outcome.run, outcome.workdir)]),
+              "config_hash": outcome.run.config_hash,
+              "code_version": outcome.code_version,
+              "seconds": outcome.seconds,
+              "error": outcome.error,
+              "metrics": outcome.metrics,
+          }
+          for outcome in outcomes
+      ],
+  }
+
+
+def markdown(
+    experiment: Experiment, typed: str, outcomes: Sequence[Outcome], rows: Sequence[CellScores]
+) -> str:
+  """The table for a docs page, with where it comes from."""
+  header = ["", *_columns(experiment), "minutes a run"]
+  lines = [f"## {experiment.title}", "", f"`{typed}`", "", _line(header)]
+  lines.append("|" + "---|" * len(header))
+  for row in rows:
+    cells = [cell for name in _names(experiment) for cell in _cells(experiment, row, name)]
+    lines.append(_line([row.cell, *cells, f"{row.seconds / 60:.1f}"]))
+  return "\n".join([*lines, "", *_notes(experiment, outcomes)]) + "\n"
+
+
+def _notes(experiment: Experiment, outcomes: Sequence[Outcome]) -> list[str]:
+  versions = sorted({outcome.code_version for outcome in outcomes})
+  seeds = ", ".join(map(str, experiment.seeds))
+  notes = [
+      f"Seeds {seeds}: mean, deviation of the seeds and, in brackets, the 95 % interval over seeds "
+      f"and videos. Differences to `{experiment.baseline}` are paired by seed and example, their "
+      "interval drawn over both, p by swapping the two settings' videos.",
+      f"Code {', '.join(versions)}.",
+  ]
+  failed = [outcome for outcome in outcomes if outcome.error]
+  notes += [f"Failed: {outcome.run.name}: {outcome.error}" for outcome in failed]
+  return [line for note in notes for line in (note, "")][:-1]
+
+
+def _names(experiment: Experiment) -> tuple[str, ...]:
+  return (*experiment.metrics, *experiment.numbers)
+
+
+def _columns(experiment: Experiment) -> list[str]:
+  compared = [part for name in experiment.metrics for part in (name, "difference")]
+  return [*compared, *experiment.numbers]
+
+
+def _cells(experiment: Experiment, row: CellScores, name: str) -> list[str]:
+  score = row.scores.get(name)
+  shown = "failed" if score is None else _value(score)
+  if name not in experiment.metrics:
+    return [shown]
+  return [shown, "" if score is None else _difference(score)]
+
+
+def _value(score: Score) -> str:
+  text = f"{score.mean:.2f} ± {score.deviation:.2f}"
+  return text + (f" [{score.interval[0]:.1f}, {score.interval[1]:.1f}]" if score.interval else "")
+
+
+def _difference(score: Score) -> str:
+  found = score.difference
+  if found is None:
+    return ""
+  low, high = found.interval
+  return f"{found.mean:+.2f} [{low:+.2f}, {high:+.2f}] p={found.p_value:.3f}"
+
+
+def _line(cells: Sequence[str]) -> str:
+  return f"| {' | '.join(cells)} |"
+
+
+def _json(score: Score) -> dict[str, Any]:
+  difference = score.difference
+  return {
+      "mean": score.mean,
+      "deviation": score.deviation,
+      "by_seed": score.by_seed,
+      "interval": score.interval,
+      "difference": None if difference is None else dataclasses.asdict(difference),
+  }
+
+
+def _html(
+    experiment: Experiment, typed: str, outcomes: Sequence[Outcome], rows: Sequence[CellScores]
+) -> str:
+  pictures = [_bars(metric, rows) for metric in experiment.metrics]
+  curve = _curves(outcomes)
+  sections = [
+      ("Results", _table(experiment, rows) + _paragraphs(_notes(experiment, outcomes))),
+      ("Means with their intervals", page.pictures(pictures)),
+      ("The score that selects the checkpoint, while training", page.pictures(curve)),
+      ("Runs", _runs(outcomes)),
+      ("Command", f"<p><code>{html.escape(typed)}</code></p>"),
+  ]
+  return page.page(experiment.title, sections)
+
+
+def _paragraphs(notes: Sequence[str]) -> str:
+  return "".join(f'<p class="note">{html.escape(note)}</p>' for note in notes if note)
+
+
+def _table(experiment: Experiment, rows: Sequence[CellScores]) -> str:
+  return page.rows_table(
+      ["", *_columns(experiment)],
+      [
+          [row.cell, *(c for name in _names(experiment) for c in _cells(experiment, row, name))]
+          for row in rows
+      ],
+  )
+
+
+def _runs(outcomes: Sequence[Outcome]) -> str:
+  return page.rows_table(
+      ["run", "config", "code", "minutes", "ended"],
+      [
+          [
+              outcome.run.name,
+              outcome.run.config_hash,
+              outcome.code_version[:12],
+              f"{outcome.seconds / 60:.1f}",
+              outcome.error or "well",
+          ]
+          for outcome in outcomes
+      ],
+  )
+
+
+def _bars(metric: str, rows: Sequence[CellScores]) -> str:
+  shown = {row.cell: row.scores[metric] for row in rows if metric in row.scores}
+  intervals = [score.interval or (score.mean, score.mean) for score in shown.values()]
+  return plots.bars(metric, list(shown), [score.mean for score in shown.values()], intervals)
+
+
+def _curves(outcomes: Sequence[Outcome]) -> list[str]:
+  """Mean over the seeds of every cell's score on the development texts, by step."""
+  points: dict[str, dict[int, list[float]]] = {}
+  for outcome in outcomes:
+    history = outcome.workdir / "metrics.jsonl"
+    if outcome.error or not history.exists():
+      continue
+    for line in map(json.loads, history.read_text().splitlines()):
+      if "dev_score" in line:
+        steps = points.setdefault(outcome.run.cell, {})
+        steps.setdefault(line["step"], []).append(line["dev_score"])
+  lines: Mapping[str, tuple[list[int], list[float]]] = {
+      cell: (sorted(steps), [float(np.mean(steps[step])) for step in sorted(steps)])
+      for cell, steps in points.items()
+  }
+  return [plots.lines("dev score, mean over seeds", lines)] if lines else []

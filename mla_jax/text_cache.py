@@ -1,0 +1,142 @@
+"""Runs the frozen part of a text encoder once over all training texts, for many runs to read."""
+
+from collections.abc import Iterator
+import dataclasses
+import functools
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+from typing import Any
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from mla_jax import sharding
+from mla_jax.data import examples, text_states
+from mla_jax.data.pipeline import Reader
+from mla_jax.data.sources import Pool, Source
+from mla_jax.data.text import TokenizedText
+from mla_jax.data.text_states import TextStates
+from mla_jax.errors import UserError
+from mla_jax.log import logger
+from mla_jax.models.bert_encoder import frozen_parameters
+from mla_jax.models.mla import MLA
+from mla_jax.run import Run
+
+_BATCH = 256
+
+
+def with_cached_texts(run: Run, sources: tuple[Source, ...], params: Any) -> Run:
+  """The run, its training texts replaced by the frozen states in the folder `model.text.cache`.
+
+  They are made on first use and found by the encoder's weights and the texts: a run of other
+  weights or data makes its own. Evaluation encodes its texts itself: a cache is no part of a model.
+
+  Args:
+    run: to train.
+    sources: of its training texts.
+    params: of the model; what is frozen in them is the same in every step.
+
+  Returns:
+    The run itself where `model.text.cache` is not set.
+
+  Raises:
+    UserError: the folder cannot be written, or several processes train.
+  """
+  folder = run.config.model.text.cache
+  if folder is None:
+    return run
+  if jax.process_count() > 1:
+    raise UserError("model.text.cache: works in one process: leave it out")
+  ids, mask = text_states.distinct(_training_texts(run.reader, sources))
+  name = text_states.fingerprint(ids, mask, _weights(params, run.model))
+  path = pathlib.Path(folder) / name / "states.npy"
+  if not path.exists():
+    _make(path, run.model, params, ids, mask)
+  states = TextStates(ids, mask, np.load(path, mmap_mode="r"))
+  logger.info("%s: states of %d training texts", path, len(states))
+  return dataclasses.replace(run, reader=dataclasses.replace(run.reader, states=states))
+
+
+def _training_texts(reader: Reader, sources: tuple[Source, ...]) -> Iterator[TokenizedText]:
+  """Every text that a step may draw, and every alignment text of a question."""
+  pools = [pool for source in sources for pool in source.pools]
+  for pool in pools:
+    for text, segments, answer in _texts_of(pool):
+      variants = [(text, segments)]
+      if reader.answers is not None:
+        variants.append(examples.with_answer(text, segments, answer))
+      for words, parts in variants:
+        yield examples.tokenize(words, parts, reader.tokenizer, reader.shapes)[0]
+
+
+def _texts_of(pool: Pool) -> Iterator[tuple[str, tuple[Any, ...], str]]:
+  for record in pool.texts.store.read(pool.texts.split, pool.texts.items):
+    if pool.sentences:
+      for text, segments in examples.runs_of_sentences(record, pool.sentences):
+        yield text, segments, record.answer
+    else:
+      yield record.text, record.segments, record.answer
+
+
+def _weights(params: Any, model: MLA) -> str:
+  """A hash of what is frozen in the text encoder."""
+  (pattern,) = frozen_parameters(model.text_config)
+  digest = hashlib.sha256()
+  for name, leaf in sharding.named_leaves(params).items():
+    if re.fullmatch(pattern, name):
+      digest.update(name.encode())
+      digest.update(np.asarray(leaf).tobytes())
+  return digest.hexdigest()
+
+
+def _make(
+    path: pathlib.Path, model: MLA, params: Any, ids: np.ndarray, mask: np.ndarray
+) -> None:
+  """Writes `[U, L, W]` float16, whole or not at all."""
+  partial = path.parent.with_name(f"{path.parent.name}.{os.getpid()}.partial")
+  encode = jax.jit(functools.partial(_frozen_states, model))
+  size = min(_BATCH, len(ids))
+  shape = (*ids.shape, model.text_config.width)
+  try:
+    partial.mkdir(parents=True)
+    out = np.lib.format.open_memmap(partial / path.name, "w+", np.float16, shape)
+    slices = list(text_states.blocks(len(ids), size))
+    for rows in tqdm(slices, desc="encoding texts", unit="batch", dynamic_ncols=True):
+      out[rows] = np.asarray(encode(params, ids[rows], mask[rows]))
+    out.flush()
+    _move(partial, path.parent)
+  except OSError as error:
+    raise UserError(
+        f"model.text.cache={path.parent.parent}: cannot be written ({error.strerror}): name another"
+        " folder or free space"
+    ) from error
+  finally:
+    shutil.rmtree(partial, ignore_errors=True)
+
+
+def _move(partial: pathlib.Path, final: pathlib.Path) -> None:
+  try:
+    partial.rename(final)
+  except OSError:
+    if not final.exists():  # Else another run was sooner, with the same content.
+      raise
+
+
+def _frozen_states(model: MLA, params: Any, ids: jax.Array, mask: jax.Array) -> jax.Array:
+  segment = jax.numpy.zeros_like(ids)
+  _, found = model.apply(
+      {"params": params},
+      ids,
+      mask,
+      segment,
+      segments=1,
+      train=False,
+      method=MLA.encode_text,
+      mutable=["intermediates"],
+  )
+  states: jax.Array = found["intermediates"]["text"]["bert"]["frozen_states"][0]
+  return states.astype(jax.numpy.float16)

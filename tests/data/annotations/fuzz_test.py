@@ -1,0 +1,58 @@
+"""Mutated files of every dataset: one clear line or a valid result, never anything else."""
+
+import functools
+import pathlib
+import random
+
+import pytest
+
+from mla_jax.data import annotations
+from tests.data.annotations import layouts, layouts_qa, mutations, validity
+
+_FEW, _MANY = 200, 2000
+_MORE = {  # Further layouts of some datasets.
+    "how2qa value": layouts_qa.HOW2QA_VALUE,
+    "msrvtt_qa jsonl": layouts_qa.QUESTIONS_JSONL,
+    "msrvtt_qa csv": layouts_qa.QUESTIONS_CSV,
+}
+_LAYOUTS = layouts.FILES | _MORE
+
+
+@functools.cache
+def _texts(layout: str) -> dict[str, str]:
+  return {name: layouts.text(name, content) for name, content in _LAYOUTS[layout].items()}
+
+
+@functools.cache
+def _others() -> dict[str, str]:
+  return {f"{layout} {name}": text for layout in _LAYOUTS for name, text in _texts(layout).items()}
+
+
+def _fuzz(layout: str, directory: pathlib.Path, seeds: range) -> None:
+  read = 0
+  for seed in seeds:
+    folder = mutations.mutate(_texts(layout), _others(), random.Random(f"{layout} {seed}"))
+    for path in directory.iterdir():
+      path.unlink()
+    for name, content in folder.items():
+      (directory / name).write_bytes(content)
+    try:
+      read += validity.read_or_user_error(layout.split()[0], directory) is not None
+    except Exception as error:
+      raise AssertionError(f"{layout}: mutation {seed}: {error!r}: {folder}") from error
+  assert 0 < read < len(seeds)  # Some mutations are harmless; most are not.
+
+
+def test_every_dataset_has_a_layout() -> None:
+  assert set(layouts.FILES) == set(annotations.DATASETS)
+
+
+@pytest.mark.parametrize("layout", _LAYOUTS)
+def test_mutations(layout: str, tmp_path: pathlib.Path) -> None:
+  _fuzz(layout, tmp_path, range(_FEW))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", _LAYOUTS)
+def test_many_mutations(layout: str, tmp_path: pathlib.Path) -> None:
+  _fuzz(layout, tmp_path, range(_FEW, _MANY))

@@ -1,0 +1,71 @@
+"""The command, on a tiny dataset: runs a grid, goes on where it was, lists what failed."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from tests import tiny
+from tests.end_to_end_test import cache, environment  # noqa: F401
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+EXPERIMENT = """
+from mla_jax.experiments.plan import Cell, Experiment
+def get_experiment(arg=None):
+  return Experiment(
+      title="A grid",
+      config="configs/msrvtt_mini_retrieval.py:debug",
+      cells=(
+          Cell("global", {"loss.segment_weight": 0.0}),
+          Cell("both"),
+          Cell("broken", {"data.sources.captions.rows": 1000}),
+      ),
+      seeds=(0, 1),
+      metrics=("recall_at_1", "mean_rank"),
+      numbers=("text_to_video/median_rank",),
+      baseline="global",
+      overrides={"train.steps": 2, "data.dev_fraction": 0.3, "data.eval_split": "dev"},
+  )
+"""
+
+
+@pytest.mark.slow
+def test_a_grid_runs_lists_its_failures_and_is_not_run_twice(tmp_path, cache):  # noqa: F811
+  data = tiny.prepare(tmp_path)
+  path = tmp_path / "grid.py"
+  path.write_text(EXPERIMENT)
+  command = [
+      sys.executable, "-m", "mla_jax.experiment", str(path), f"--out={tmp_path / 'out'}",
+      "--jobs=2", "--resamples=200", f"--config.data.dir={data}",
+      f"--config.model.video.feature_width={tiny.FEATURES}",
+  ]
+  done = subprocess.run(
+      command, cwd=ROOT, capture_output=True, text=True, env=environment(cache), check=False
+  )
+  assert done.returncode == 1
+  assert "error: 2 runs failed: broken/seed_0, broken/seed_1" in done.stderr
+  means = json.loads(done.stdout.splitlines()[-1])
+  assert set(means["both"]) == {"recall_at_1", "mean_rank", "text_to_video/median_rank"}
+  assert means["broken"] == {}
+  result = json.loads((tmp_path / "out" / "results.json").read_text())
+  assert "larger than its" in next(r["error"] for r in result["runs"] if r["cell"] == "broken")
+  assert {r["metrics"]["split"] for r in result["runs"] if not r["error"]} == {"dev"}
+  # The means are those of the runs' own evaluations.
+  runs = [r["metrics"]["text_to_video"] for r in result["runs"] if r["cell"] == "both"]
+  assert means["both"]["recall_at_1"] == pytest.approx(sum(r["recall_at_1"] for r in runs) / 2)
+  assert means["both"]["mean_rank"] == pytest.approx(sum(r["mean_rank"] for r in runs) / 2)
+
+  again = subprocess.run(
+      command, cwd=ROOT, capture_output=True, text=True, env=environment(cache), check=False
+  )
+  assert "4 finished earlier, 2 to do" in again.stderr
+  assert json.loads(again.stdout.splitlines()[-1]) == means
+
+  path.write_text(EXPERIMENT.replace('"train.steps": 2', '"train.steps": 3'))
+  other = subprocess.run(
+      command, cwd=ROOT, capture_output=True, text=True, env=environment(cache), check=False
+  )
+  assert other.returncode == 1
+  assert "was run with another config" in other.stderr

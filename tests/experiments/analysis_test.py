@@ -1,0 +1,119 @@
+"""The table from dumps: means, paired differences, and what cannot be compared."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mla_jax.errors import UserError
+from mla_jax.experiments import analysis, write
+from mla_jax.experiments.plan import Cell, Experiment, PlannedRun
+from mla_jax.experiments.runner import Outcome
+
+
+def experiment(**changes):
+  fields = {
+      "title": "t",
+      "config": "c.py",
+      "cells": (Cell("a"), Cell("b")),
+      "seeds": (0, 1),
+      "metrics": ("accuracy",),
+      "baseline": "a",
+      "numbers": ("nested/extra",),
+  }
+  return Experiment(**(fields | changes))
+
+
+def outcome(tmp_path, cell, seed, correct, *, ids=None, error=None):
+  workdir = tmp_path / cell / str(seed)
+  (workdir / "eval").mkdir(parents=True)
+  ids = range(len(correct)) if ids is None else ids
+  rows = [
+      {"id": f"q{i}", "video": f"v{i // 2}", "correct": bool(right)}
+      for i, right in zip(ids, correct, strict=True)
+  ]
+  (workdir / "eval" / "d_s.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+  metrics = {"dataset": "d", "split": "s", "nested": {"extra": 10.0 * seed}}
+  run = PlannedRun(cell, seed, "c.py", {"seed": seed}, "0" * 16)
+  return Outcome(run, workdir, metrics, "abc", 60.0, error)
+
+
+def test_means_and_paired_differences(tmp_path):
+  rng = np.random.default_rng(0)
+  a = rng.random((2, 80)) < 0.4
+  b = a | (rng.random((2, 80)) < 0.4)  # Never worse.
+  outcomes = [
+      outcome(tmp_path, cell, seed, values[seed])
+      for cell, values in (("a", a), ("b", b))
+      for seed in (0, 1)
+  ]
+  first, second = analysis.analyse(experiment(), outcomes, resamples=2_000)
+  assert first.scores["accuracy"].by_seed == pytest.approx(dict(enumerate(100 * a.mean(axis=1))))
+  assert first.scores["accuracy"].difference is None
+  found = second.scores["accuracy"]
+  assert found.mean == pytest.approx(100 * b.mean())
+  assert found.difference.mean == pytest.approx(100 * (b.mean() - a.mean()))
+  assert found.difference.interval[0] > 0
+  assert found.difference.p_value < 0.01
+  assert found.interval is not None
+  low, high = found.interval
+  assert low < found.mean < high
+  assert second.scores["nested/extra"].mean == 5.0
+  assert second.scores["nested/extra"].interval is None
+
+
+def test_the_order_of_a_dump_does_not_matter(tmp_path):
+  right = np.array([1, 0, 0, 1], bool)
+  outcomes = [
+      outcome(tmp_path, "a", 0, right),
+      outcome(tmp_path, "b", 0, right[::-1], ids=[3, 2, 1, 0]),
+  ]
+  with pytest.raises(UserError, match="different examples"):
+    # One cell's order is its first seed's; between cells it must be the same evaluation.
+    analysis.analyse(experiment(seeds=(0,)), outcomes, resamples=100)
+  one_cell = [outcomes[0], outcome(tmp_path, "a", 1, right[::-1], ids=[3, 2, 1, 0])]
+  scores = analysis.analyse(experiment(), one_cell, resamples=100)[0].scores["accuracy"]
+  assert scores.by_seed == {0: 50.0, 1: 50.0}
+
+
+def test_only_seeds_that_both_have_are_compared(tmp_path):
+  outcomes = [
+      outcome(tmp_path, "a", 0, [1, 0]),
+      outcome(tmp_path, "a", 1, [0, 0]),
+      outcome(tmp_path, "b", 1, [1, 1]),
+  ]
+  found = analysis.analyse(experiment(), outcomes, resamples=100)[1].scores["accuracy"]
+  assert found.difference.mean == 100.0
+
+
+def test_a_failed_cell_is_a_row_without_numbers(tmp_path):
+  outcomes = [
+      outcome(tmp_path, "a", 0, [1, 0]),
+      outcome(tmp_path, "b", 0, [1, 1], error="error: disk full"),
+  ]
+  rows = analysis.analyse(experiment(), outcomes, resamples=100)
+  assert rows[1].scores == {}
+  text = write.markdown(experiment(), "cmd", outcomes, rows)
+  assert "| b | failed | " in text
+  assert "Failed: b/seed_0: error: disk full" in text
+
+
+def test_unknown_names_are_said(tmp_path):
+  outcomes = [outcome(tmp_path, "a", 0, [1, 0])]
+  with pytest.raises(UserError, match="'recall_at_1': unknown: the runs have accuracy"):
+    analysis.analyse(experiment(metrics=("recall_at_1",)), outcomes, resamples=10)
+  with pytest.raises(UserError, match="'nested/none'"):
+    analysis.analyse(experiment(numbers=("nested/none",)), outcomes, resamples=10)
+
+
+def test_the_files_hold_every_number(tmp_path):
+  outcomes = [outcome(tmp_path, cell, s, [s, 1]) for cell in ("a", "b") for s in (0, 1)]
+  rows = analysis.analyse(experiment(), outcomes, resamples=100)
+  write.write(tmp_path / "out", experiment(), "the command", outcomes, rows)
+  result = json.loads((tmp_path / "out" / "results.json").read_text())
+  assert result["cells"]["b"]["accuracy"]["mean"] == 75.0
+  assert result["runs"][0]["config_hash"] == "0" * 16
+  page = (tmp_path / "out" / "report.html").read_text()
+  assert "the command" in page
+  assert page.count("data:image/png") == 1  # No metrics.jsonl, no curve.
+  assert "75.00 ± 35.36" in (tmp_path / "out" / "results.md").read_text()

@@ -1,0 +1,87 @@
+"""Which runs an experiment is made of, and what is wrong with one before anything runs."""
+
+import pathlib
+import textwrap
+
+import pytest
+
+from mla_jax.errors import UserError
+from mla_jax.experiments import plan
+
+EXPERIMENTS = pathlib.Path(__file__).resolve().parents[2] / "configs" / "experiments"
+CONFIG = "configs/msrvtt_mini_retrieval.py:debug"
+
+
+def experiment_file(tmp_path, **changes):
+  fields = {
+      "title": "'t'",
+      "config": f"'{CONFIG}'",
+      "cells": "(Cell('a'), Cell('b', {'loss.segment_weight': 0.0}))",
+      "seeds": "(3, 4)",
+      "metrics": "('recall_at_1',)",
+      "baseline": "'a'",
+  } | changes
+  text = ", ".join(f"{name}={value}" for name, value in fields.items())
+  path = tmp_path / "e.py"
+  path.write_text(textwrap.dedent(f"""
+      from mla_jax.experiments.plan import Cell, Experiment
+      def get_experiment(arg=None):
+        return Experiment({text})
+      """))
+  return str(path)
+
+
+def test_all_cells_of_a_seed_come_before_the_next_seed(tmp_path):
+  runs = plan.plan_runs(plan.load_experiment(experiment_file(tmp_path)))
+  assert [run.name for run in runs] == ["a/seed_3", "b/seed_3", "a/seed_4", "b/seed_4"]
+  assert runs[1].overrides == {"loss.segment_weight": 0.0, "seed": 3}
+  assert len({run.config_hash for run in runs}) == 4
+
+
+def test_the_command_line_wins_over_a_cell_and_a_cell_over_the_experiment(tmp_path):
+  path = experiment_file(tmp_path, overrides="{'loss.segment_weight': 2.0, 'train.steps': 7}")
+  first, second = plan.plan_runs(plan.load_experiment(path), {"train.steps": "9"})[:2]
+  assert (first.overrides["loss.segment_weight"], first.overrides["train.steps"]) == (2.0, "9")
+  assert second.overrides["loss.segment_weight"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"cells": "(Cell('a'), Cell('a'))"}, "two cells of one name"),
+        ({"cells": "(Cell('a'), Cell('../b'))"}, "name it with letters"),
+        ({"baseline": "'none'"}, "is no cell: a, b"),
+        ({"seeds": "()"}, "at least one"),
+        ({"seeds": "(1, 1)"}, "each once"),
+        ({"metrics": "()"}, "no metric"),
+    ],
+)
+def test_an_experiment_that_is_none(tmp_path, changes, says):
+  with pytest.raises(UserError, match=says):
+    plan.load_experiment(experiment_file(tmp_path, **changes))
+
+
+def test_a_file_that_gives_something_else(tmp_path):
+  path = tmp_path / "e.py"
+  path.write_text("def get_experiment(arg=None):\n  return 3\n")
+  with pytest.raises(UserError, match="returns a int"):
+    plan.load_experiment(str(path))
+  path.write_text("")
+  with pytest.raises(UserError, match="has no get_experiment"):
+    plan.load_experiment(str(path))
+
+
+def test_a_key_no_config_has_is_found_before_any_run(tmp_path):
+  path = experiment_file(tmp_path, cells="(Cell('a'), Cell('b', {'loss.segmnt_weight': 0.0}))")
+  with pytest.raises(UserError, match=r"did you mean --config\.loss\.segment_weight"):
+    plan.plan_runs(plan.load_experiment(path))
+
+
+@pytest.mark.parametrize("argument", ["", ":final", ":minilm", ":minilm,final"])
+@pytest.mark.parametrize("name", sorted(path.name for path in EXPERIMENTS.glob("*.py")))
+def test_every_experiment_plans_runs_that_differ(name, argument):
+  experiment = plan.load_experiment(f"{EXPERIMENTS / name}{argument}")
+  runs = plan.plan_runs(experiment)
+  assert len({run.config_hash for run in runs}) == len(runs)
+  splits = {run.overrides["data.eval_split"] for run in runs}
+  assert (splits == {"dev"}) != ("final" in argument)
