@@ -66,6 +66,22 @@ def test_the_debug_size_trains_and_evaluates(name, prepared, tmp_path):
   assert all(loss is not None and loss > 0 for loss in losses)
 
 
+@pytest.mark.parametrize("name", ["msrvtt_mini_retrieval.py", "msrvtt_mini_qa.py"])
+def test_a_pretrained_text_encoder(name, prepared, tmp_path):
+  """The sizes are MiniLM's; at debug size the weights are random and all are trained."""
+  text = config_lib.load_config(f"configs/{name}:minilm").model.text
+  sizes = (text.vocab_size, text.layers, text.heads, text.width, text.max_length)
+  assert sizes == (30_522, 6, 12, 384, 512)
+  assert (text.kind, text.frozen_layers, text.norm_epsilon) == ("bert", 6, 1e-12)
+  if name == "msrvtt_mini_retrieval.py":
+    return  # tests/end_to_end_test.py trains it.
+  path = f"configs/{name}:minilm,debug"
+  changes = overrides(config_lib.load_config(path), prepared("msrvtt", "features"))
+  run = train_lib.train(config_lib.load_config(path, changes), tmp_path)
+  assert run is not None
+  assert 0 <= eval_lib.evaluate(run)["accuracy"] <= 100
+
+
 def test_a_key_nobody_reads_is_an_error(prepared, tmp_path):
   data = prepared("msrvtt", "features")
   path = "configs/msrvtt_mini_retrieval.py:debug"

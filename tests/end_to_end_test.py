@@ -18,7 +18,7 @@ import pytest
 
 from mla_jax import config_lib, train_lib
 from mla_jax.errors import UserError
-from tests import tiny
+from tests import bert_checkpoint, tiny
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RETRIEVAL = "msrvtt_mini_retrieval.py:debug"
@@ -157,6 +157,35 @@ def test_six_steps_are_three_steps_killed_and_three_more(trained, features, cach
     np.testing.assert_array_equal(value, found[name], err_msg=name)
   lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").open()]
   assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3, 4, 5, 6]
+
+
+def test_pretrained_weights_are_needed_at_the_start_alone(features, cache, tmp_path):
+  """Killed, resumed and evaluated where their folder is gone; what is frozen is still as it was."""
+  folder, workdir = tmp_path / "bert", tmp_path / "work"
+  sizes = {"num_hidden_layers": 2, "hidden_size": 16, "max_position_embeddings": 512}
+  tensors = bert_checkpoint.write(folder, sizes)
+  text = {"pretrained": folder, "layers": 2, "frozen_layers": 1}
+  text["vocab_size"] = len(bert_checkpoint.VOCABULARY)
+  more = [f"--config.model.text.{key}={value}" for key, value in text.items()]
+  name = "msrvtt_mini_retrieval.py:minilm,debug"
+  arguments = command(name, features, workdir, *SIX_STEPS, *more)
+  _kill_after_checkpoint(arguments, cache, workdir / "checkpoints" / "3")
+  shutil.rmtree(folder)
+  resumed = run(arguments, cache)
+  assert "from step 3 to 6" in resumed.stderr
+  check_outputs(workdir, last_line(resumed))
+  found = checkpoint_arrays(workdir, 6)
+  for tree in ("params", "ema_params"):
+    bert = f"['{tree}']['text']['bert']"
+    query = found[f"{bert}['layer_0']['attention']['query_key_value']['kernel']"][:, :16]
+    layer = "encoder.layer.{}.attention.self.query.weight"
+    np.testing.assert_array_equal(query.T, tensors[layer.format(0)])
+    word = found[f"{bert}['word']['embedding']"]
+    np.testing.assert_array_equal(word, tensors["embeddings.word_embeddings.weight"])
+    trained = found[f"{bert}['layer_1']['attention']['query_key_value']['kernel']"][:, :16].T
+    change = np.abs(trained - tensors[layer.format(1)]).max()
+    assert 1e-4 < change < 0.1
+  assert not [key for key in found if "opt_state" in key and "['layer_0']" in key]
 
 
 def test_sigterm_saves_and_exits_0(features, cache, tmp_path):

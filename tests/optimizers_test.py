@@ -184,6 +184,18 @@ def test_frozen_parameters_stay_and_take_no_memory() -> None:
   assert sum(leaf.ndim > 0 for leaf in jax.tree.leaves(full)) == 6
 
 
+def test_the_model_freezes_beside_the_config() -> None:
+  """The same parameter twice is no error; a pattern of the model's that matches nothing is."""
+  config = _config(freeze=("video/.*",))
+  tx, _ = optimizers.make_optimizer(config, _params(), 10, ("video/bias|log_scale",))
+  grads = jax.tree.map(jnp.ones_like, _params())
+  updates, _ = tx.update(grads, tx.init(_params()), _params())
+  moved = {name for name, leaf in sharding.named_leaves(updates).items() if np.any(leaf)}
+  assert moved == {"text/kernel"}
+  with pytest.raises(UserError, match=r"model.text.frozen_layers: 'none' matches no parameter"):
+    optimizers.make_optimizer(config, _params(), 10, ("none",))
+
+
 def test_clipping_sees_only_what_is_trained() -> None:
   config = _config(
       name="sgd", b1=0.0, weight_decay=0.0, learning_rate=1.0, schedule="constant",

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from tests import tiny
+from tests import bert_checkpoint, tiny
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TINY = ["--config.data.dev_fraction=0.3", f"--config.model.video.feature_width={tiny.FEATURES}"]
@@ -19,6 +19,13 @@ SMALL = {
     "mla_jax.prepare": ["--vocab_size=80", "--workers=1"],
     "mla_jax.main --config": TINY,
     "mla_jax.experiment": [*TINY, "--resamples=100"],
+    "$MINILM": [f"--config.model.text.vocab_size={len(bert_checkpoint.VOCABULARY)}"],
+}
+BERT = {
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "hidden_size": 16,
+    "max_position_embeddings": 512,
 }
 
 
@@ -30,7 +37,8 @@ def commands() -> list[str]:
 
 def small(command: str, data: pathlib.Path) -> list[str]:
   """The README's words with the tiny dataset's places and the configs' debug sizes."""
-  words = shlex.split(command.replace("$DATA", str(data)))
+  placed = command.replace("$DATA", str(data)).replace("$MINILM", str(data / "bert"))
+  words = shlex.split(placed)
   more = [word for part, extra in SMALL.items() if part in command for word in extra]
   for i, word in enumerate(words):
     flag = "--config=" if word.startswith("--config=") else ""
@@ -45,6 +53,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
   data = tmp_path_factory.mktemp("data")
   tiny.write_annotations(data)
   tiny.write_features(data / "features")
+  bert_checkpoint.write(data / "bert", BERT)
   return data
 
 

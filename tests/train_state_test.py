@@ -75,6 +75,39 @@ def test_initial_values_do_not_depend_on_the_mesh() -> None:
     jax.tree.map(np.testing.assert_array_equal, state.ema_params, expected)
 
 
+@pytest.mark.parametrize("ema", [False, True])
+def test_replaced_parameters_keep_their_place_and_leave_the_others(ema: bool) -> None:
+  tx = optax.adamw(1e-2)
+  state = train_state.create_train_state(_init, tx, _mesh(), FSDP, ema=ema)
+  kernel = np.arange(96, dtype=np.float64).reshape(8, 12)
+  found = train_state.replace_params(state, {"a/kernel": kernel, "log_scale": np.ones(())})
+  for tree in (found.params, *((found.ema_params,) if ema else ())):
+    np.testing.assert_array_equal(tree["a"]["kernel"], kernel)
+    assert tree["a"]["kernel"].dtype == np.float32
+    assert tree["a"]["kernel"].sharding == state.params["a"]["kernel"].sharding
+    assert tree["log_scale"] == 1.0
+    np.testing.assert_array_equal(tree["a"]["bias"], state.params["a"]["bias"])
+  assert sharding.named_leaves(found).keys() == sharding.named_leaves(state).keys()
+  jax.tree.map(np.testing.assert_array_equal, found.opt_state, state.opt_state)
+
+
+def test_replaced_parameters_share_no_memory() -> None:
+  """A step that consumes the state must change neither the average nor the caller's array."""
+  tx = optax.sgd(0.5)
+  value = np.full((8, 12), 2.0, np.float32)
+  state = train_state.create_train_state(_init, tx, _mesh(1, 1), ema=True)
+  state = train_state.replace_params(state, {"a/kernel": value})
+  step = jax.jit(
+      lambda state: train_state.apply_gradients(state, _grads(state.params, 0), tx, 0.5),
+      donate_argnums=0,
+  )
+  found = step(state)
+  after = 2.0 - 0.5 * np.cos(2.0)
+  np.testing.assert_allclose(found.params["a"]["kernel"], after, rtol=1e-6)
+  np.testing.assert_allclose(found.ema_params["a"]["kernel"], 0.1 * 2.0 + 0.9 * after, rtol=1e-6)
+  np.testing.assert_array_equal(value, 2.0)
+
+
 def test_sharded_steps_equal_single_device_steps() -> None:
   one = _run(_mesh(1, 1), sharding.REPLICATED, steps=5)
   for mesh, rules in ((_mesh(), FSDP), (_mesh(), sharding.REPLICATED)):

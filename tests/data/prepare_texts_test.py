@@ -6,7 +6,14 @@ import pathlib
 import numpy as np
 import pytest
 
-from mla_jax.data import answers, prepare_texts, record_format, record_writer, text_fields
+from mla_jax.data import (
+  answers,
+  prepare_texts,
+  record_format,
+  record_writer,
+  text_fields,
+  verify_dataset,
+)
 from mla_jax.data.annotations.schema import (
   Annotations,
   Count,
@@ -19,6 +26,7 @@ from mla_jax.data.prepare_texts import TextSettings, training_splits
 from mla_jax.data.records import TextStore
 from mla_jax.data.text import TOKENIZER_MODEL
 from mla_jax.errors import UserError
+from tests import bert_checkpoint
 from tests.data.media_folders import digests
 
 _SETTINGS = TextSettings(vocab_size=60)
@@ -192,6 +200,25 @@ def test_a_given_tokenizer_is_copied(tmp_path: pathlib.Path) -> None:
     settings = TextSettings(tokenizer=tmp_path / name)
     with pytest.raises(UserError, match=name):
       _prepare(tmp_path / "c", _questions(), settings=settings)
+  assert digests(tmp_path / "c") == {}
+
+
+def test_a_given_tokenizer_json_is_copied_under_its_name(tmp_path: pathlib.Path) -> None:
+  given = tmp_path / "any.json"
+  bert_checkpoint.tokenizer().save(str(given))
+  settings = TextSettings(tokenizer=given)
+  folder = _prepare(tmp_path / "a", _questions(), settings=settings)
+  assert (folder / "tokenizer.json").read_bytes() == given.read_bytes()
+  assert not (folder / "tokenizer.model").exists()
+  files = {entry["name"] for entry in TextStore.open(folder).manifest["files"]}
+  assert "tokenizer.json" in files
+  verify_dataset.verify(folder)
+  _prepare(tmp_path / "a", _questions(), settings=settings)
+  with pytest.raises(UserError, match=r"prepared with vocab_size None, not 60"):
+    _prepare(tmp_path / "a", _questions())
+  given.write_text("{}")
+  with pytest.raises(UserError, match=r"any.json: not a tokenizer"):
+    _prepare(tmp_path / "c", _questions(), settings=settings)
   assert digests(tmp_path / "c") == {}
 
 

@@ -1,0 +1,110 @@
+"""What a new workdir gets, and what must not be found out only after it is made."""
+
+import pathlib
+from typing import Any
+
+from ml_collections import ConfigDict
+import pytest
+
+from mla_jax import config_lib
+from mla_jax import run as run_lib
+from mla_jax.errors import UserError
+from tests import bert_checkpoint, tiny
+
+_BERT = {
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "hidden_size": 16,
+    "max_position_embeddings": 512,
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+  return tiny.prepare(tmp_path_factory.mktemp("data"), videos=8)
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+  path = tmp_path_factory.mktemp("bert")
+  bert_checkpoint.write(path, _BERT)
+  return path
+
+
+def _config(data: pathlib.Path, argument: str, **changes: Any) -> ConfigDict:
+  fixed = {"data.dir": str(data), "model.video.feature_width": tiny.FEATURES}
+  changed = {key.replace("__", "."): value for key, value in changes.items()}
+  return config_lib.load_config(f"configs/msrvtt_mini_retrieval.py:{argument}", fixed | changed)
+
+
+def _tokens(config: ConfigDict, workdir: pathlib.Path) -> list[int]:
+  """Ids of a text by the tokenizer a run opens."""
+  tokenizer = run_lib.open_run(config, workdir).reader.tokenizer
+  found = tokenizer.encode("the red dog", (), length=8, most_segments=1)
+  return found.ids[found.mask].tolist()
+
+
+def test_the_tokenizer_of_the_prepared_data(data, tmp_path) -> None:
+  config = _config(data, "debug")
+  run_lib.start_workdir(config, tmp_path)
+  prepared = data / "msrvtt" / "retrieval" / "tokenizer.model"
+  assert (tmp_path / "tokenizer.model").read_bytes() == prepared.read_bytes()
+  assert len(_tokens(config, tmp_path)) >= 3
+
+
+def test_a_tokenizer_json_by_its_whole_path(data, bert, tmp_path) -> None:
+  (tmp_path / "tokenizer.model").write_text("left by a start that failed")
+  config = _config(data, "debug", data__tokenizer=str(bert / "tokenizer.json"))
+  run_lib.start_workdir(config, tmp_path)
+  assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "tokenizer.json"]
+  words = [bert_checkpoint.VOCABULARY.index(word) for word in ("the", "red", "dog")]
+  assert _tokens(config, tmp_path) == [2, *words, 3]
+
+
+def test_pretrained_weights_bring_their_tokenizer(data, bert, tmp_path) -> None:
+  config = _bert_config(data, bert, data__tokenizer="no/such.model")
+  run_lib.start_workdir(config, tmp_path)
+  content = (bert / "tokenizer.json").read_bytes()
+  assert (tmp_path / "tokenizer.json").read_bytes() == content
+  assert len(_tokens(config, tmp_path)) == 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"data__tokenizer": "qa/no.model"}, r"no.model: not there \(there is tokenizer.model\)"),
+        ({"data__tokenizer": "nowhere/tokenizer.model"}, r"tokenizer.model: not there; prepare"),
+        ({"model__text__pretrained": "nowhere"}, r"pretrained: a text encoder from scratch"),
+        ({"model__text__pretrained": "nowhere", "model__text__kind": "bert"},
+         r"pretrained=nowhere: there is no config.json, model.safetensors, tokenizer.json: give"),
+    ],
+)
+def test_a_start_that_fails_leaves_no_run(data, tmp_path, changes, said) -> None:
+  with pytest.raises(UserError, match=said):
+    run_lib.start_workdir(_config(data, "debug", **changes), tmp_path)
+  assert not (tmp_path / "config.json").exists()
+
+
+def test_sizes_that_do_not_fit_are_found_before_there_is_a_run(data, bert, tmp_path) -> None:
+  """So that the command, mended as the error says, runs in the same workdir."""
+  wrong = _bert_config(data, bert, model__text__layers=2, model__text__max_length=64)
+  with pytest.raises(UserError, match=r"set --config.model.text.layers=1 --config.*length=512$"):
+    run_lib.start_workdir(wrong, tmp_path)
+  run_lib.start_workdir(_bert_config(data, bert), tmp_path)
+
+
+def test_a_vocabulary_larger_than_the_models(data, bert, tmp_path) -> None:
+  config = _config(
+      data, "debug", data__tokenizer=str(bert / "tokenizer.json"), model__text__vocab_size=50
+  )
+  run_lib.start_workdir(config, tmp_path)
+  with pytest.raises(UserError, match=r"tokenizer.json: has 77 pieces, the model embeds 50"):
+    run_lib.open_run(config, tmp_path)
+
+
+def _bert_config(data: pathlib.Path, bert: pathlib.Path, **changes: Any) -> ConfigDict:
+  sizes = {
+      "model__text__pretrained": str(bert),
+      "model__text__vocab_size": len(bert_checkpoint.VOCABULARY),
+  }
+  return _config(data, "minilm,debug", **(sizes | changes))
