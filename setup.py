@@ -48,6 +48,7 @@ setup(
   extras_require={
     "tpu": ["jax[tpu]"],
     "cuda12": ["jax[cuda12]"],
+    "aot": ["libtpu>=0.0.42,<0.0.53"],  # The TPU compiler, for machines without a TPU.
     "spacy": ["spacy>=3.8,<4"],  # Only for `prepare --spacy_model`.
     "bench": ["torch>=2.13,<2.14"],  # The reference in benchmarks/; a CPU build will do.
     "test": [

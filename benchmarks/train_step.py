@@ -8,30 +8,16 @@ process on the same threads. Printed: median step times and the ratio PyTorch / 
 mla_jax is faster).
 """
 
-from collections.abc import Callable
-import time
-
 from absl import app, flags
 import numpy as np
+
+from benchmarks import turns
 
 _ROUNDS = flags.DEFINE_integer("rounds", 8, "Alternations between the two.")
 _STEPS = flags.DEFINE_integer("steps", 5, "Timed steps a round, after one that is not.")
 _ONLY = flags.DEFINE_enum("only", None, ["features", "pixels"], "Measure this one alone.")
 _COMPILE = flags.DEFINE_boolean("compile", False, "torch.compile the reference.")
 _DROPOUT = flags.DEFINE_float("dropout", 0.1, "Of both models.")
-
-
-def measure(steps: dict[str, Callable[[], float]]) -> dict[str, np.ndarray]:
-  """Seconds of every timed step; the sides take turns."""
-  seconds: dict[str, list[float]] = {name: [] for name in steps}
-  for _ in range(_ROUNDS.value):
-    for name, step in steps.items():
-      step()  # Wakes this side's threads and warms the caches.
-      for _ in range(_STEPS.value):
-        start = time.perf_counter()
-        step()
-        seconds[name].append(time.perf_counter() - start)
-  return {name: np.array(values) for name, values in seconds.items()}
 
 
 def main(argv: list[str]) -> None:
@@ -45,7 +31,7 @@ def main(argv: list[str]) -> None:
     pair = step_pair.make(kind, dropout=_DROPOUT.value, compiled=_COMPILE.value)
     print(f"{kind}: {pair.shapes}, dropout {_DROPOUT.value}")
     print(f"  same function: {pair.agreement}")
-    seconds = measure(pair.steps)
+    seconds = turns.measure(pair.steps, rounds=_ROUNDS.value, timed=_STEPS.value)
     medians = {name: float(np.median(values)) for name, values in seconds.items()}
     for name, median in medians.items():
       low, high = 1e3 * np.percentile(seconds[name], [10, 90])

@@ -146,7 +146,7 @@ def make_training(run: Run, sources: tuple[Source, ...]) -> Training:
       abstract=abstract,
       tx=tx,
       lr_fn=lr_fn,
-      step=compile_step(run.task, run.model, tx, config, abstract),
+      step=compile_step(run.task, run.model, tx, config, abstract, run.mesh),
       meta={
           "config": to_plain(config),
           "code_version": config_lib.code_version(),
@@ -168,6 +168,7 @@ def compile_step(
     tx: optax.GradientTransformation,
     config: ConfigDict,
     abstract: TrainState,
+    mesh: jax.sharding.Mesh,
 ) -> Step:
   """The update of one step under `jit`; XLA places it by the shardings of state and batch.
 
@@ -180,7 +181,7 @@ def compile_step(
     rng = jax.random.fold_in(jax.random.key(seed), state.step)
 
     def loss_fn(params: Any) -> tuple[jax.Array, Metrics]:
-      return task.loss(model, params, batch, rng)
+      return task.loss(model, params, batch, rng, mesh)
 
     (loss, metrics), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
     after = train_state_lib.apply_gradients(state, grads, tx, ema_decay)

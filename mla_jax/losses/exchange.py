@@ -19,7 +19,7 @@ A device needs room for its own rows, for a neighbour's columns and for one bloc
 the number of devices. It is the exchange of ring attention (Liu et al. 2023, arXiv 2310.01889).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import functools
 import math
 from typing import Any, NamedTuple, TypeVar
@@ -72,6 +72,7 @@ def meet(
     nothing: Sums,
     *,
     axes: tuple[str, ...],
+    order: Sequence[int],
     chunks: Chunks,
 ) -> Sums:
   """The sums over visits of every row with every column; runs inside `shard_map`.
@@ -84,6 +85,7 @@ def meet(
     columns: pytree of this device's columns, so too [Q, ...].
     nothing: the sums over no visit, of rows [P * S, ...] and of columns [Q * S, ...].
     axes: mesh axes over which rows and columns are split; their devices form the ring.
+    order: the devices, by their index along these axes, in the order of the ring.
     chunks: of the visits. What does not divide is filled up with zeros, so that masks are False.
 
   Returns:
@@ -95,16 +97,18 @@ def meet(
   rows, columns = split_rows(rows), split_columns(columns)
   nothing = Sums(split_rows(nothing.rows), split_columns(nothing.columns), nothing.whole)
 
+  pass_on = functools.partial(_pass_on, axes=axes, order=order)
+
   def turn(carry: tuple[Any, Sums], _: None) -> tuple[tuple[Any, Sums], None]:
     columns, sums = carry
-    arriving, before = _pass_on((columns, sums.columns), axes)
+    arriving, before = pass_on((columns, sums.columns))
     sums = _visit_block(visit, join, rows, columns, sums._replace(columns=nothing.columns))
     return (arriving, sums._replace(columns=join.columns(before, sums.columns))), None
 
-  (_, sums), _ = jax.lax.scan(turn, (columns, nothing), length=jax.lax.axis_size(axes))
+  (_, sums), _ = jax.lax.scan(turn, (columns, nothing), length=len(order))
   return Sums(
       _merge(sums.rows, row_count, chunks.rows),
-      _merge(_pass_on(sums.columns, axes), column_count, chunks.columns),
+      _merge(pass_on(sums.columns), column_count, chunks.columns),
       sums.whole,
   )
 
@@ -134,10 +138,10 @@ def _visit_block(visit: Visit, join: Sums, rows: Any, columns: Any, sums: Sums) 
   return Sums(row_sums, column_sums, whole)
 
 
-def _pass_on(tree: Tree, axes: tuple[str, ...]) -> Tree:
+def _pass_on(tree: Tree, axes: tuple[str, ...], order: Sequence[int]) -> Tree:
   """To the next device of the ring, from the one before."""
-  size = jax.lax.axis_size(axes)
-  return jax.lax.ppermute(tree, axes, [(i, (i + 1) % size) for i in range(size)])
+  following = [*order[1:], order[0]]
+  return jax.lax.ppermute(tree, axes, list(zip(order, following, strict=True)))
 
 
 def _split(tree: Tree, count: int, size: int) -> Tree:

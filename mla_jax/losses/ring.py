@@ -22,6 +22,7 @@ from jax.sharding import Mesh, PartitionSpec
 from mla_jax.errors import UserError
 from mla_jax.losses import exchange
 from mla_jax.losses.exchange import Chunks, Sums
+from mla_jax.losses.ring_order import ring_order
 from mla_jax.losses.running import Finished, PairLoss, State
 from mla_jax.losses.types import Block, LossOutput, Scalars, Scoring
 from mla_jax.sharding import AXES
@@ -74,7 +75,8 @@ def alignment(
   chunks = exchange.choose_chunks(
       len(video.mask) // mesh.size, len(text.mask) // mesh.size, block // pairs_of_segments
   )
-  return _alignment(_Ring(pair_loss, scoring, mesh, chunks), scalars, video, text)
+  order = ring_order(list(mesh.devices.flat))
+  return _alignment(_Ring(pair_loss, scoring, mesh, order, chunks), scalars, video, text)
 
 
 class _Ring(NamedTuple):
@@ -83,6 +85,7 @@ class _Ring(NamedTuple):
   pair_loss: PairLoss
   scoring: Scoring
   mesh: Mesh
+  order: tuple[int, ...]
   chunks: Chunks
 
   def on_devices(self, function: Callable[..., Any], in_specs: Any, out_specs: Any) -> Any:
@@ -91,7 +94,9 @@ class _Ring(NamedTuple):
     return jax.shard_map(here, mesh=self.mesh, in_specs=in_specs, out_specs=out_specs)
 
   def meet(self, visit: exchange.Visit, join: Sums, rows: Any, columns: Any, nothing: Sums) -> Sums:
-    return exchange.meet(visit, join, rows, columns, nothing, axes=AXES, chunks=self.chunks)
+    return exchange.meet(
+        visit, join, rows, columns, nothing, axes=AXES, order=self.order, chunks=self.chunks
+    )
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))

@@ -11,7 +11,9 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("name", ["prepare", "retrieval_ranks", "startup", "train_step"])
+@pytest.mark.parametrize(
+    "name", ["losses", "loss_memory", "prepare", "retrieval_ranks", "startup", "train_step"]
+)
 def test_a_benchmark_finds_its_own_package(name):
   """As a module: `python benchmarks/NAME.py` cannot import the files beside it."""
   dry = subprocess.run(

@@ -1,0 +1,232 @@
+"""Memory a TPU chip needs for each loss and its gradients, dense and as a ring; no TPU is needed.
+
+    make bench-loss_memory ARGS=--write  # Brings the extra "aot": the TPU compiler.
+
+The programs are compiled for v5e pods of 16 to 256 chips, by the compiler a TPU would use, and XLA
+tells what they allocate. Prints one line a program; with --write the table of docs/scaling.md is
+made from them, after every program. Everything takes more than an hour on two cores, most of it the
+dense losses on 256 chips: --only, --impl, --chips and --missing choose.
+"""
+
+from collections.abc import Callable, Sequence
+import dataclasses
+import functools
+import importlib.metadata
+import os
+import pathlib
+import sys
+import time
+from typing import Any
+
+from absl import app, flags
+
+_WRITE = flags.DEFINE_boolean("write", False, "Put what was measured into the table of --page.")
+_ONLY = flags.DEFINE_list("only", [], "Losses to compile; all by default.")
+_IMPL = flags.DEFINE_list("impl", ["ring", "dense"], "Implementations to compile.")
+_CHIPS = flags.DEFINE_list("chips", [], "Numbers of chips to compile for; all by default.")
+_MISSING = flags.DEFINE_boolean("missing", False, "Compile only what the table does not have.")
+_PAGE = flags.DEFINE_string("page", "docs/scaling.md", "Page with the table.")
+
+BEGIN, END = "<!-- loss_memory: begin -->", "<!-- loss_memory: end -->"
+TOPOLOGIES = {16: "v5e:4x4", 64: "v5e:8x8", 256: "v5e:16x16"}
+POINTS = ((16, 2_048), (64, 8_192), (256, 8_192), (256, 32_768))  # Chips and global batch.
+SEGMENTS, WIDTH = 8, 512
+MIB = 2**20
+
+Program = tuple[str, str, int, int]  # Loss, implementation, chips, global batch.
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+  """MiB a chip.
+
+  Attributes:
+    temporary: what the program allocates in HBM beside its arguments and results.
+    peak: XLA's estimate of all it needs at one time, arguments and on-chip memory included.
+  """
+
+  temporary: float
+  peak: float
+
+
+def main(argv: Sequence[str]) -> None:
+  if len(argv) > 1:
+    raise app.UsageError(f"unknown arguments: {argv[1:]}")
+  os.environ["JAX_PLATFORMS"] = "cpu"
+  # There is no TPU here to ask for its surroundings, nor one to keep from other processes.
+  os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
+  os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
+  page = pathlib.Path(_PAGE.value)
+  measured: dict[Program, Memory] = {}
+  known = recorded(page.read_text(), versions()) if _MISSING.value else {}
+  for program in _programs():
+    if program in known:
+      continue
+    start = time.perf_counter()
+    measured[program] = memory = measure(*program)
+    loss, impl, chips, rows = program
+    print(
+        f"{loss}, {impl}, {chips} chips, batch {rows:,}: {memory.temporary:,.2f} MiB temporary, "
+        f"{memory.peak:,.2f} MiB peak a chip (compiled in {time.perf_counter() - start:.0f} s)",
+        flush=True,
+    )
+    if _WRITE.value:
+      page.write_text(updated(page.read_text(), measured, versions()))
+
+
+def _programs() -> list[Program]:
+  names = list(loss_functions())
+  unknown = set(_ONLY.value) - set(names)
+  if unknown:
+    sys.exit(f"error: --only={','.join(sorted(unknown))}: choose from {', '.join(names)}")
+  return [
+      (name, impl, chips, rows)
+      for name in names
+      for chips, rows in POINTS
+      for impl in _IMPL.value
+      if name in (_ONLY.value or names) and (not _CHIPS.value or str(chips) in _CHIPS.value)
+  ]
+
+
+def loss_functions() -> dict[str, Callable[..., Any]]:
+  """Every alignment loss by the name it has in the table."""
+  from mla_jax.losses import contrastive, latent, segment
+
+  losses: dict[str, Callable[..., Any]] = {
+      "softmax": functools.partial(contrastive.softmax_alignment, duplicates="positive"),
+      "sigmoid": functools.partial(contrastive.sigmoid_alignment, duplicates="positive"),
+      "timed": functools.partial(segment.timed_alignment, upper=0.5, lower=0.2),
+  }
+  for variant in latent.VARIANTS:
+    losses[f"latent_{variant}"] = functools.partial(
+        segment.latent_alignment, variant=variant, temperature=0.1, duplicates="positive"
+    )
+  return losses
+
+
+def measure(loss: str, impl: str, chips: int, rows: int) -> Memory:
+  """Compiles the loss and its gradients by embeddings and scalars for a pod."""
+  from jax.experimental import topologies
+  from ml_collections import ConfigDict
+
+  from mla_jax import sharding
+
+  pod = topologies.get_topology_desc(platform="tpu", topology_name=TOPOLOGIES[chips])
+  mesh = sharding.make_mesh(ConfigDict({"data": -1, "fsdp": 1}), pod.devices)
+  found = _program(loss, impl, rows, mesh).compile().memory_analysis()
+  return Memory(found.temp_size_in_bytes / MIB, found.peak_memory_in_bytes / MIB)
+
+
+def _program(loss: str, impl: str, rows: int, mesh: Any) -> Any:
+  """Lowered `(learnt, batch) -> (loss, metrics), gradients`."""
+  import jax
+  import jax.numpy as jnp
+
+  from mla_jax import sharding
+  from mla_jax.losses.types import Side
+
+  whole = loss in ("softmax", "sigmoid")
+  split = sharding.batch_sharding(mesh)
+  shape = (rows,) if whole else (rows, SEGMENTS)
+  embedding = jax.ShapeDtypeStruct((*shape, WIDTH), jnp.float32, sharding=split)
+  mask = jax.ShapeDtypeStruct(shape, jnp.bool_, sharding=split)
+  key = jax.ShapeDtypeStruct((rows,), jnp.int32, sharding=split)
+  scalar = jax.ShapeDtypeStruct((), jnp.float32, sharding=sharding.replicated(mesh))
+  learnt = {"video": embedding, "text": embedding, "log_scale": scalar}
+  batch = {"video_mask": mask, "text_mask": mask, "video_key": key, "text_key": key}
+  if whole:
+    learnt["bias"] = scalar
+  if loss == "timed":
+    overlap = (rows, SEGMENTS, SEGMENTS)
+    batch["overlap"] = jax.ShapeDtypeStruct(overlap, jnp.float32, sharding=split)
+  function = loss_functions()[loss]
+
+  def value(learnt: dict[str, jax.Array], batch: dict[str, jax.Array]) -> Any:
+    scalars = {name: learnt[name] for name in ("log_scale", "bias") if name in learnt}
+    overlap = {"overlap": batch["overlap"]} if "overlap" in batch else {}
+    output = function(
+        Side(learnt["video"], batch["video_mask"], batch["video_key"]),
+        Side(learnt["text"], batch["text_mask"], batch["text_key"]),
+        impl=impl,
+        mesh=mesh,
+        **scalars,
+        **overlap,
+    )
+    return output.loss, output.metrics
+
+  return jax.jit(jax.value_and_grad(value, has_aux=True)).lower(learnt, batch)
+
+
+def versions() -> str:
+  """What compiled the programs."""
+  names = ("jax", "libtpu")
+  return " and ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
+
+
+def updated(page: str, measured: dict[Program, Memory], compilers: str) -> str:
+  """The page with these programs in its table; its other rows stay if the compilers were the same.
+
+  Raises:
+    SystemExit: the page has no place for the table.
+  """
+  before, _, after = _parts(page)
+  table = _table(recorded(page, compilers) | measured, compilers)
+  return f"{before}{BEGIN}\n{table}{END}{after}"
+
+
+def recorded(page: str, compilers: str) -> dict[Program, Memory]:
+  """What the page's table says, if the compilers were these; nothing otherwise."""
+  _, table, _ = _parts(page)
+  return _parse(table) if f"Compiled by {compilers}." in table else {}
+
+
+def _parts(page: str) -> tuple[str, str, str]:
+  before, begin, rest = page.partition(BEGIN)
+  table, end, after = rest.partition(END)
+  if not begin or not end:
+    sys.exit(f"error: {_PAGE.value}: put {BEGIN} and {END} where the table belongs")
+  return before, table, after
+
+
+def _table(measured: dict[Program, Memory], compilers: str) -> str:
+  lines = [
+      "| loss | chips | batch | dense MiB | ring MiB | ring / dense | dense peak | ring peak |",
+      "|---|---|---|---|---|---|---|---|",
+  ]
+  for loss in loss_functions():
+    for chips, rows in POINTS:
+      dense, ring = (measured.get((loss, impl, chips, rows)) for impl in ("dense", "ring"))
+      temporary, peak = (
+          [_cell(x, field) for x in (dense, ring)] for field in ("temporary", "peak")
+      )
+      cells = [loss, str(chips), f"{rows:,}", *temporary, _ratio(dense, ring), *peak]
+      lines.append(f"| {' | '.join(cells)} |")
+  return "\n".join([*lines, "", f"Compiled by {compilers}.", ""])
+
+
+def _ratio(dense: Memory | None, ring: Memory | None) -> str:
+  if not dense or not ring or not dense.temporary:
+    return ""
+  return f"{100 * ring.temporary / dense.temporary:.2f} %"
+
+
+def _cell(memory: Memory | None, field: str) -> str:
+  return "" if memory is None else f"{getattr(memory, field):,.2f}"
+
+
+def _parse(table: str) -> dict[Program, Memory]:
+  """`_table` undone."""
+  found: dict[Program, Memory] = {}
+  for line in table.splitlines():
+    cells = [cell.strip().replace(",", "") for cell in line.strip("|").split("|")]
+    if len(cells) != 8 or cells[0] not in loss_functions():
+      continue
+    for impl, temporary, peak in (("dense", cells[3], cells[6]), ("ring", cells[4], cells[7])):
+      if temporary and peak:
+        program = cells[0], impl, int(cells[1]), int(cells[2])
+        found[program] = Memory(float(temporary), float(peak))
+  return found
+
+
+if __name__ == "__main__":
+  app.run(main)
