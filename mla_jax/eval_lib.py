@@ -64,7 +64,8 @@ def evaluate(run: Run, step: str = "best") -> dict[str, Any]:
   texts = run_lib.open_evaluated(run)
   with run_lib.open_checkpoints(run, read_only=True) as saved:
     chosen = saved.find(int(step) if step.isdecimal() else step)
-    state = saved.restore(abstract_state(run), chosen, config=to_plain(run.config))
+    abstract = abstract_state(run.model, run.config, run.mesh)
+    state = saved.restore(abstract, chosen, config=to_plain(run.config))
   params = state.eval_params
   evaluation = run.evaluate(params, texts)
   name = f"{data.family}_{data.eval_texts}_{data.eval_split}"

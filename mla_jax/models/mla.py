@@ -233,6 +233,7 @@ def build_model(
     UserError: a value the model cannot be built from.
   """
   check_choice("model.dtype", config.dtype, _DTYPES)
+  check_choice("model.remat", config.remat, layers.REMAT)
   check_choice("model.video.kind", config.video.kind, ("features", "pixels"))
   for part in ("video", "fusion"):
     heads = config[part].heads
