@@ -131,6 +131,7 @@ def loss() -> ConfigDict:
   config.task_weight = 1.0
   config.global_weight = 1.0
   config.segment_weight = 0.5
+  config.impl = "dense"  # Or "ring": the same, block by block around the devices (docs/scaling.md).
   config.duplicates = "positive"  # Or "mask": texts of one video are never each other's negatives.
   config.label_smoothing = 0.0  # Of the answer softmax.
   config.global_kind = "softmax"  # Or "sigmoid".

@@ -149,7 +149,7 @@ def make_training(run: Run, sources: tuple[Source, ...]) -> Training:
       abstract=abstract,
       tx=tx,
       lr_fn=lr_fn,
-      step=compile_step(run.task, run.model, tx, config, abstract),
+      step=compile_step(run.task, run.model, tx, config, abstract, run.mesh),
       meta={
           "config": to_plain(config),
           "code_version": config_lib.code_version(),
@@ -182,6 +182,7 @@ def compile_step(
     tx: optax.GradientTransformation,
     config: ConfigDict,
     abstract: TrainState,
+    mesh: jax.sharding.Mesh,
 ) -> Step:
   """The update of one step under `jit`; XLA places it by the shardings of state and batch.
 
@@ -195,7 +196,7 @@ def compile_step(
     rng = jax.random.fold_in(jax.random.key(seed), state.step)
 
     def loss_fn(params: Any) -> tuple[jax.Array, Metrics]:
-      return task.loss(model, params, batch, rng)
+      return task.loss(model, params, batch, rng, mesh)
 
     (loss, metrics), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
     # Each device then sums up its own part alone, and not all of a gradient to keep a part.

@@ -4,10 +4,12 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from mla_jax.errors import check_choice
 from mla_jax.losses import contrastive, segment
+from mla_jax.losses.implementations import IMPLEMENTATIONS
 from mla_jax.losses.types import LossOutput, Side
 from mla_jax.models.mla import Encoded, Scales
 from mla_jax.tasks.base import Batch, Metrics
@@ -23,6 +25,7 @@ class LossSettings:
   task_weight: float
   global_weight: float
   segment_weight: float
+  impl: str
   duplicates: str
   label_smoothing: float
   global_kind: str
@@ -38,6 +41,7 @@ class LossSettings:
   def from_config(cls, config: ConfigDict) -> "LossSettings":
     """Raises UserError on an unknown name."""
     settings = cls(**{field.name: config[field.name] for field in dataclasses.fields(cls)})
+    check_choice("loss.impl", settings.impl, IMPLEMENTATIONS)
     check_choice("loss.global_kind", settings.global_kind, _GLOBAL)
     check_choice("loss.segment_pairing", settings.segment_pairing, _PAIRINGS)
     return settings
@@ -48,7 +52,7 @@ class LossSettings:
 
 
 def align(
-    config: LossSettings, video: Encoded, text: Encoded, scales: Scales, batch: Batch
+    config: LossSettings, video: Encoded, text: Encoded, scales: Scales, batch: Batch, mesh: Mesh
 ) -> tuple[jax.Array, Metrics]:
   """`global_weight * global + segment_weight * segment`, and both apart as metrics.
 
@@ -58,6 +62,7 @@ def align(
     text: B * C encoded texts; text j belongs to video j // C.
     scales: temperatures.
     batch: `video_key [B]`, `mask [B]` or `[B, C]`, `overlap [B, N, M]` or `[B, C, N, M]`.
+    mesh: over which all rows are split.
   """
   captions = text.global_embedding.shape[0] // video.global_embedding.shape[0]
   text_mask = batch["mask"].reshape(-1)
@@ -72,30 +77,41 @@ def align(
         Side(video.global_embedding, video_mask, key),
         Side(text.global_embedding, text_mask, text_key),
         scales,
+        mesh,
     )
     total += config.global_weight * output.loss
     metrics |= _named("global", output)
   if config.segment_weight:
     video_side = Side(video.segment_embedding, video.segment_mask & video_mask[:, None], key)
     text_side = Side(text.segment_embedding, text.segment_mask & text_mask[:, None], text_key)
-    for name, output in _segment(config, video_side, text_side, scales, batch["overlap"]).items():
+    outputs = _segment(config, video_side, text_side, scales, batch["overlap"], mesh)
+    for name, output in outputs.items():
       total += config.segment_weight * output.loss
       metrics |= _named(f"segment_{name}", output)
   return total, metrics
 
 
-def _global(config: LossSettings, video: Side, text: Side, scales: Scales) -> LossOutput:
+def _global(
+    config: LossSettings, video: Side, text: Side, scales: Scales, mesh: Mesh
+) -> LossOutput:
   return _GLOBAL[config.global_kind](
       video,
       text,
       log_scale=scales.global_log_scale,
       bias=scales.global_bias,
       duplicates=config.duplicates,
+      impl=config.impl,
+      mesh=mesh,
   )
 
 
 def _segment(
-    config: LossSettings, video: Side, text: Side, scales: Scales, overlap: jax.Array
+    config: LossSettings,
+    video: Side,
+    text: Side,
+    scales: Scales,
+    overlap: jax.Array,
+    mesh: Mesh,
 ) -> dict[str, LossOutput]:
   """The pairings asked for; with both, texts that have times are left to `timed` alone."""
   pairings = config.pairings
@@ -109,6 +125,8 @@ def _segment(
         log_scale=scales.segment_log_scale,
         upper=config.overlap_upper,
         lower=config.overlap_lower,
+        impl=config.impl,
+        mesh=mesh,
     )
   if "latent" in pairings:
     if "timed" in pairings:
@@ -121,6 +139,8 @@ def _segment(
         temperature=config.segment_temperature,
         log_scale=scales.segment_log_scale,
         duplicates=config.duplicates,
+        impl=config.impl,
+        mesh=mesh,
     )
   return outputs
 

@@ -81,9 +81,12 @@ class Task(Protocol):
   needs_answers: bool
 
   def loss(
-      self, model: MLA, params: Params, batch: Batch, rng: jax.Array
+      self, model: MLA, params: Params, batch: Batch, rng: jax.Array, mesh: jax.sharding.Mesh
   ) -> tuple[jax.Array, Metrics]:
-    """The training loss of a global batch and what to log of it as (sum, weight) pairs."""
+    """The training loss of a global batch, whose rows are split over the mesh.
+
+    With it goes what to log of it as (sum, weight) pairs.
+    """
 
   def evaluator(self, model: MLA, mesh: jax.sharding.Mesh, reader: Reader) -> Evaluate:
     """A function that evaluates parameters on texts; compiled once for all its calls."""

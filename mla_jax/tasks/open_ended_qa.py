@@ -43,7 +43,7 @@ class OpenEndedQA:
     )
 
   def loss(
-      self, model: MLA, params: Params, batch: Batch, rng: jax.Array
+      self, model: MLA, params: Params, batch: Batch, rng: jax.Array, mesh: jax.sharding.Mesh
   ) -> tuple[jax.Array, Metrics]:
     def forward(module: MLA) -> tuple[jax.Array, Metrics]:
       video = self._video(module, batch, train=True)
@@ -54,7 +54,7 @@ class OpenEndedQA:
       )
       total = self.losses.task_weight * loss
       if aligned is not None and video is not None:
-        alignment, parts = align(self.losses, video, aligned, module.scales(), batch)
+        alignment, parts = align(self.losses, video, aligned, module.scales(), batch, mesh)
         total, metrics = total + alignment, metrics | parts
       return total, metrics
 

@@ -43,12 +43,12 @@ class Retrieval:
     return cls(LossSettings.from_config(config.loss), Sizes.from_config(config))
 
   def loss(
-      self, model: MLA, params: Params, batch: Batch, rng: jax.Array
+      self, model: MLA, params: Params, batch: Batch, rng: jax.Array, mesh: jax.sharding.Mesh
   ) -> tuple[jax.Array, Metrics]:
     def forward(module: MLA) -> tuple[jax.Array, Metrics]:
       video = encode_video(module, batch, segments=self.sizes.video_segments, train=True)
       text = encode_text(module, batch, segments=self.sizes.text_segments, train=True)
-      return align(self.losses, video, text, module.scales(), batch)
+      return align(self.losses, video, text, module.scales(), batch, mesh)
 
     return apply(model, params, forward, rng)
 

@@ -4,6 +4,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+from ml_collections import ConfigDict
 import numpy as np
 import pytest
 
@@ -12,8 +13,10 @@ from mla_jax.errors import UserError
 from mla_jax.losses import contrastive, segment
 from mla_jax.losses.types import Side
 from mla_jax.models.mla import Encoded, Scales
+from mla_jax.sharding import make_mesh
 from mla_jax.tasks.alignment import LossSettings, align
 
+MESH = make_mesh(ConfigDict({"data": 2, "fsdp": 1}), jax.devices()[:2])
 SCALES = Scales(jnp.float32(2.0), jnp.float32(-1.0), jnp.float32(1.5))
 SETTINGS = LossSettings.from_config(
     config_lib.load_config("configs/msrvtt_mini_retrieval.py").loss
@@ -46,7 +49,7 @@ def batch(rows: int, captions: int = 1) -> dict[str, jax.Array]:
 
 
 def losses(settings, video, text, fields):
-  total, metrics = align(settings, video, text, SCALES, fields)
+  total, metrics = align(settings, video, text, SCALES, fields, MESH)
   return float(total), {name: float(value) for name, (value, _) in metrics.items()}
 
 
@@ -120,7 +123,24 @@ def test_the_global_kind_is_the_one_asked_for(kind):
   assert parts["loss/global"] == pytest.approx(float(expected.loss), rel=1e-6)
 
 
-@pytest.mark.parametrize("key", ["global_kind", "segment_pairing"])
+@pytest.mark.parametrize("kind", ["softmax", "sigmoid"])
+def test_the_ring_is_used_where_asked_for_and_changes_no_number(kind):
+  video, text, fields = encoded(0, 4, 4), encoded(1, 8, 2), batch(4, captions=2)
+  overlap = np.full((4, 2, 4, 2), -1.0, np.float32)
+  overlap[:, 0] = np.eye(4)[:, :2]
+  fields["overlap"] = jnp.asarray(overlap)
+  dense = dataclasses.replace(SETTINGS, global_kind=kind, segment_pairing="timed+latent")
+  ring = dataclasses.replace(dense, impl="ring")
+  traced = str(jax.make_jaxpr(lambda: align(ring, video, text, SCALES, fields, MESH))())
+  assert traced.count("shard_map") == 3  # Global, timed and latent.
+  (total, parts), (dense_total, dense_parts) = (
+      losses(settings, video, text, fields) for settings in (ring, dense)
+  )
+  assert total == pytest.approx(dense_total, rel=1e-6)
+  assert parts == pytest.approx(dense_parts, rel=1e-6)
+
+
+@pytest.mark.parametrize("key", ["global_kind", "segment_pairing", "impl"])
 def test_an_unknown_name_is_refused(key):
   config = config_lib.load_config("configs/msrvtt_mini_retrieval.py", {f"loss.{key}": "nothing"})
   with pytest.raises(UserError, match="nothing"):

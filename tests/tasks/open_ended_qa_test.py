@@ -7,6 +7,7 @@ import pytest
 
 from configs import common
 from mla_jax.models import mla
+from mla_jax.sharding import make_mesh
 from mla_jax.tasks.open_ended_qa import OpenEndedQA, answer_loss
 from tests.models import tiny
 
@@ -68,10 +69,11 @@ def test_texts_beside_the_questions_align_and_are_not_answered():
   config.model = tiny.config()
   config.data.captions, config.data.video_segments, config.data.text_segments = 2, 3, 2
   task, model = OpenEndedQA.from_config(config), mla.build_model(config.model)
+  mesh = make_mesh(config.mesh)
 
   def metrics(batch):
     rng = jax.random.key(0)
-    return task.loss(model, tiny.params(model), batch, rng)[1]
+    return task.loss(model, tiny.params(model), batch, rng, mesh)[1]
 
   batch = several_texts(5, 4, seed=1)
   alone = {
