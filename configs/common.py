@@ -166,6 +166,7 @@ def optimizer() -> ConfigDict:
 def train() -> ConfigDict:
   config = ConfigDict()
   config.steps = 1000
+  config.micro_batches = 1  # Parts a batch is embedded in, one after the other; the loss has all.
   config.log_every = 50
   config.eval_every = 250
   config.checkpoint_every = 250

@@ -11,7 +11,15 @@ from ml_collections import ConfigDict
 import numpy as np
 import optax
 
-from mla_jax import checkpoints, config_lib, optimizers, sharding, sharding_lint, text_cache
+from mla_jax import (
+  accumulation,
+  checkpoints,
+  config_lib,
+  optimizers,
+  sharding,
+  sharding_lint,
+  text_cache,
+)
 from mla_jax import run as run_lib
 from mla_jax import train_state as train_state_lib
 from mla_jax.config_values import to_plain
@@ -132,11 +140,7 @@ def make_training(run: Run, sources: tuple[Source, ...]) -> Training:
     UserError: an optimizer setting or a pattern that does not fit, a batch that does not divide.
   """
   config = run.config
-  rows = sum(source.rows for source in sources)
-  if rows % run.mesh.size:
-    raise UserError(
-        f"data.sources: {rows} rows do not divide over {run.mesh.size} devices; change the rows"
-    )
+  check_rows(sum(source.rows for source in sources), config, run.mesh)
   tx, lr_fn = make_optimizer(run.model, config)
   abstract = abstract_state(run.model, config, run.mesh)
   for finding in lint(config, run.mesh, abstract):
@@ -156,6 +160,18 @@ def make_training(run: Run, sources: tuple[Source, ...]) -> Training:
           "data_fingerprint": run_lib.fingerprint(config),
       },
   )
+
+
+def check_rows(rows: int, config: ConfigDict, mesh: Mesh) -> None:
+  """Raises UserError unless the rows divide over devices and micro-batches."""
+  parts = config.train.micro_batches
+  if parts < 1:
+    raise UserError(f"train.micro_batches={parts}: must be at least 1")
+  if rows % (mesh.size * parts):
+    micro = f" times train.micro_batches={parts}" if parts > 1 else ""
+    raise UserError(
+        f"data.sources: {rows} rows do not divide over {mesh.size} devices{micro}; change the rows"
+    )
 
 
 def abstract_state(model: MLA, config: ConfigDict, mesh: Mesh) -> TrainState:
@@ -195,12 +211,16 @@ def compile_step(
   def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
     rng = jax.random.fold_in(jax.random.key(seed), state.step)
 
-    def loss_fn(params: Any) -> tuple[jax.Array, Metrics]:
-      return task.loss(model, params, batch, rng, mesh)
-
-    (loss, metrics), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
-    # Each device then sums up its own part alone, and not all of a gradient to keep a part.
-    grads = jax.lax.with_sharding_constraint(grads, shardings.params)
+    (loss, metrics), grads = accumulation.loss_and_gradient(
+        task,
+        model,
+        state.params,
+        batch,
+        rng,
+        mesh=mesh,
+        micro_batches=config.train.micro_batches,
+        shardings=shardings.params,
+    )
     after = train_state_lib.apply_gradients(state, grads, tx, ema_decay)
     one = jnp.float32(1.0)
     norms = train_state_lib.step_norms(grads, state, after)

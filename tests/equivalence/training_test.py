@@ -64,7 +64,7 @@ FSDP = {"mesh.data": 2, "mesh.fsdp": -1, "sharding.min_size": 0}
 def test_eight_devices_train_as_one(name, changes, data, tmp_path):
   whole, one = (
       trained(open_run(name, data, tmp_path / str(devices), devices, **changes | mesh), 2)
-      for devices, mesh in ((8, {}), (1, {"mesh.data": 1}))
+      for devices, mesh in ((8, {}), (1, {"mesh.data": 1, "mesh.fsdp": -1}))
   )
   for step in range(2):
     assert whole[1][step].keys() == one[1][step].keys()
