@@ -17,6 +17,17 @@ def base(name: str, task: str) -> ConfigDict:
   config.train = train()
   config.eval = evaluation()
   config.mesh = ConfigDict({"data": -1, "fsdp": 1})  # -1: all devices that are left.
+  config.sharding = sharding()
+  return config
+
+
+def sharding() -> ConfigDict:
+  """Where parameters live, and with each its optimizer state and moving average."""
+  config = ConfigDict()
+  # (regex over the path, where), first match wins: "fsdp", or the mesh axis of each dimension.
+  config.rules = ((".*", "fsdp"),)
+  config.min_size = 2**14  # Of "fsdp": parameters of fewer elements are whole on every device.
+  config.lint_bytes = 2**20  # A whole parameter larger than this is reported.
   return config
 
 
@@ -83,8 +94,8 @@ def model() -> ConfigDict:
   config.dtype = "float32"  # Of the activations; parameters, norms and losses stay float32.
   config.use_video = True  # False: the text-only twin of the same model.
   config.dropout = 0.1
-  config.scan = False
-  config.remat = False
+  config.scan = False  # Over the layers of a stack: they are compiled once.
+  config.remat = "none"  # What the backward pass computes again: "full", "dots", "no_batch_dots".
   config.video = ConfigDict({
       "kind": "features",  # Or "pixels".
       "feature_width": 1280,
@@ -155,6 +166,7 @@ def optimizer() -> ConfigDict:
 def train() -> ConfigDict:
   config = ConfigDict()
   config.steps = 1000
+  config.micro_batches = 1  # Parts a batch is embedded in, one after the other; the loss has all.
   config.log_every = 50
   config.eval_every = 250
   config.checkpoint_every = 250
@@ -218,7 +230,7 @@ def vit_base(config: ConfigDict, *, frames: int = 8) -> None:
   model = config.model
   model.width, model.embed_dim = 768, 512
   model.dtype = "bfloat16"
-  model.scan = model.remat = True
+  model.scan, model.remat = True, "full"
   model.video.frame_layers, model.video.temporal_layers, model.video.heads = 12, 2, 12
   model.text.layers, model.text.heads = 12, 12
   model.fusion.layers, model.fusion.heads = 4, 12

@@ -80,7 +80,8 @@ def restore_params(run: Run, step: str) -> tuple[Any, int]:
   """The parameters of a checkpoint to evaluate, and its step; errors as of `evaluate`."""
   with run_lib.open_checkpoints(run, read_only=True) as saved:
     chosen = saved.find(int(step) if step.isdecimal() else step)
-    state = saved.restore(abstract_state(run), chosen, config=to_plain(run.config))
+    abstract = abstract_state(run.model, run.config, run.mesh)
+    state = saved.restore(abstract, chosen, config=to_plain(run.config))
   return state.eval_params, chosen
 
 

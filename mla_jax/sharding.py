@@ -5,6 +5,7 @@ and matches whole paths with regular expressions: first match wins.
 """
 
 from collections.abc import Mapping, Sequence
+import dataclasses
 import difflib
 import math
 import re
@@ -18,7 +19,28 @@ import numpy as np
 from mla_jax.errors import UserError
 
 AXES = ("data", "fsdp")
-Rules = Sequence[tuple[str, PartitionSpec]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Fsdp:
+  """Splits the longest dimension that divides over the axis `fsdp`, of two alike the last.
+
+  Parameters of fewer than `min_size` elements stay whole: to gather them costs more than they take.
+  """
+
+  min_size: int = 0
+
+  def spec(self, shape: tuple[int, ...], mesh: Mesh) -> PartitionSpec:
+    """Where an array of this shape lives; whole where no dimension divides."""
+    parts = mesh.shape["fsdp"]
+    fits = [(size, axis) for axis, size in enumerate(shape) if size and size % parts == 0]
+    if parts == 1 or not fits or math.prod(shape) < self.min_size:
+      return PartitionSpec()
+    axis = max(fits)[1]
+    return PartitionSpec(*(None,) * axis, "fsdp")
+
+
+Rules = Sequence[tuple[str, PartitionSpec | Fsdp]]
 Tree = TypeVar("Tree")
 
 # Every parameter on every device: plain data parallelism.
@@ -58,6 +80,27 @@ def replicated(mesh: Mesh) -> NamedSharding:
 def batch_sharding(mesh: Mesh) -> NamedSharding:
   """First dimension split over all devices, whichever axis they are on."""
   return NamedSharding(mesh, PartitionSpec(AXES))
+
+
+def rules_from_config(config: ConfigDict) -> Rules:
+  """`config.sharding.rules`: (regex, "fsdp") or (regex, axes of each dimension) pairs.
+
+  Raises:
+    UserError: an entry of another form.
+  """
+  size = config.min_size
+  if size < 0:
+    raise UserError(f"sharding.min_size={size}: must be 0 or more")
+  rules: list[tuple[str, PartitionSpec | Fsdp]] = []
+  for rule in config.rules:
+    pattern, where = rule if isinstance(rule, tuple) and len(rule) == 2 else (None, None)
+    if not isinstance(pattern, str) or not (where == "fsdp" or isinstance(where, tuple)):
+      raise UserError(
+          f"sharding.rules: {rule!r}: write (regex, 'fsdp'), (regex, (axis or None, ...)) or "
+          "(regex, ()) for a parameter on every device"
+      )
+    rules.append((pattern, Fsdp(size) if where == "fsdp" else PartitionSpec(*where)))
+  return tuple(rules)
 
 
 def path_name(path: Sequence[Any]) -> str:
@@ -122,7 +165,7 @@ def param_shardings(abstract: Tree, rules: Rules, mesh: Mesh) -> Tree:
 
   Args:
     abstract: tree of anything with a shape.
-    rules: (regex over the whole path, PartitionSpec) pairs.
+    rules: (regex over the whole path, PartitionSpec or Fsdp) pairs.
     mesh: the axes that the specs name.
 
   Raises:
@@ -134,8 +177,10 @@ def param_shardings(abstract: Tree, rules: Rules, mesh: Mesh) -> Tree:
 
   def sharding(path: Sequence[Any], leaf: Any) -> NamedSharding:
     name = path_name(path)
-    spec = rules[found[name]][1]
-    _check_spec(name, tuple(leaf.shape), spec, mesh)
+    shape, spec = tuple(leaf.shape), rules[found[name]][1]
+    if isinstance(spec, Fsdp):
+      spec = spec.spec(shape, mesh)
+    _check_spec(name, shape, spec, mesh)
     return NamedSharding(mesh, spec)
 
   return jax.tree_util.tree_map_with_path(sharding, abstract)

@@ -6,17 +6,27 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 import numpy as np
 import optax
 
-from mla_jax import checkpoints, config_lib, optimizers, sharding, text_cache
+from mla_jax import (
+  accumulation,
+  checkpoints,
+  config_lib,
+  optimizers,
+  sharding,
+  sharding_lint,
+  text_cache,
+)
 from mla_jax import run as run_lib
 from mla_jax import train_state as train_state_lib
 from mla_jax.config_values import to_plain
 from mla_jax.data import pipeline
 from mla_jax.data.sources import Source
 from mla_jax.errors import UserError
+from mla_jax.log import logger
 from mla_jax.metrics import MetricAccumulator
 from mla_jax.models import bert_encoder, pretrained
 from mla_jax.models.mla import MLA
@@ -82,15 +92,12 @@ class Training:
     """The newest checkpoint, or a new state, from pretrained weights where the config names any."""
     if saved.latest_step() is not None:
       return saved.restore(self.abstract, config=self.meta["config"])
-    config, model = self.run.config, self.run.model
+    model = self.run.model
     shapes = {k: v.shape for k, v in sharding.named_leaves(self.abstract.params).items()}
     weights = (
         pretrained.read_bert(model.text_config, shapes) if model.text_config.pretrained else {}
     )
-    state = train_state_lib.create_train_state(
-        init_params(model, config), self.tx, self.run.mesh, ema=_has_ema(config)
-    )
-    return train_state_lib.replace_params(state, weights)
+    return train_state_lib.replace_params(new_state(model, self.run.config, self.run.mesh), weights)
 
   def with_cached_texts(self, params: Any) -> "Training":
     """Reads the frozen text encoder's states where `model.text.cache` names their folder."""
@@ -131,13 +138,11 @@ def make_training(run: Run, sources: tuple[Source, ...]) -> Training:
     UserError: an optimizer setting or a pattern that does not fit, a batch that does not divide.
   """
   config = run.config
-  rows = sum(source.rows for source in sources)
-  if rows % run.mesh.size:
-    raise UserError(
-        f"data.sources: {rows} rows do not divide over {run.mesh.size} devices; change the rows"
-    )
-  tx, lr_fn = _make_optimizer(run)
-  abstract = abstract_state(run)
+  check_rows(sum(source.rows for source in sources), config, run.mesh)
+  tx, lr_fn = make_optimizer(run.model, config)
+  abstract = abstract_state(run.model, config, run.mesh)
+  for finding in lint(config, run.mesh, abstract):
+    logger.warning("%s", finding)
   return Training(
       run=run,
       every=Every.from_config(config.train),
@@ -155,11 +160,34 @@ def make_training(run: Run, sources: tuple[Source, ...]) -> Training:
   )
 
 
-def abstract_state(run: Run) -> TrainState:
-  """Shapes, types and shardings of the run's state."""
-  init_fn = init_params(run.model, run.config)
-  tx, _ = _make_optimizer(run)
-  return train_state_lib.abstract_train_state(init_fn, tx, run.mesh, ema=_has_ema(run.config))
+def check_rows(rows: int, config: ConfigDict, mesh: Mesh) -> None:
+  """Raises UserError unless the rows divide over devices and micro-batches."""
+  parts = config.train.micro_batches
+  if parts < 1:
+    raise UserError(f"train.micro_batches={parts}: must be at least 1")
+  if rows % (mesh.size * parts):
+    micro = f" times train.micro_batches={parts}" if parts > 1 else ""
+    raise UserError(
+        f"data.sources: {rows} rows do not divide over {mesh.size} devices{micro}; change the rows"
+    )
+
+
+def abstract_state(model: MLA, config: ConfigDict, mesh: Mesh) -> TrainState:
+  """Shapes, types and shardings of a run's state."""
+  arguments = _state_arguments(model, config, mesh)
+  return train_state_lib.abstract_train_state(*arguments, ema=config.optimizer.ema_decay > 0)
+
+
+def new_state(model: MLA, config: ConfigDict, mesh: Mesh) -> TrainState:
+  """A run's state at step 0, born where `abstract_state` says."""
+  arguments = _state_arguments(model, config, mesh)
+  return train_state_lib.create_train_state(*arguments, ema=config.optimizer.ema_decay > 0)
+
+
+def lint(config: ConfigDict, mesh: Mesh, abstract: TrainState) -> list[str]:
+  """What of the state is large and whole on every device; see sharding_lint.py."""
+  rules, most_bytes = sharding.rules_from_config(config.sharding), config.sharding.lint_bytes
+  return sharding_lint.lint(abstract, abstract.params, rules, mesh, most_bytes=most_bytes)
 
 
 def compile_step(
@@ -176,14 +204,21 @@ def compile_step(
   """
 
   seed, ema_decay = config.seed, config.optimizer.ema_decay
+  shardings = train_state_lib.state_shardings(abstract)
 
   def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
     rng = jax.random.fold_in(jax.random.key(seed), state.step)
 
-    def loss_fn(params: Any) -> tuple[jax.Array, Metrics]:
-      return task.loss(model, params, batch, rng, mesh)
-
-    (loss, metrics), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
+    (loss, metrics), grads = accumulation.loss_and_gradient(
+        task,
+        model,
+        state.params,
+        batch,
+        rng,
+        mesh=mesh,
+        micro_batches=config.train.micro_batches,
+        shardings=shardings.params,
+    )
     after = train_state_lib.apply_gradients(state, grads, tx, ema_decay)
     one = jnp.float32(1.0)
     norms = train_state_lib.step_norms(grads, state, after)
@@ -192,7 +227,7 @@ def compile_step(
   return jax.jit(
       train_step,
       donate_argnums=0,
-      out_shardings=(train_state_lib.state_shardings(abstract), None),
+      out_shardings=(shardings, None),
   )
 
 
@@ -230,14 +265,17 @@ def init_batch(config: ConfigDict) -> dict[str, jax.ShapeDtypeStruct]:
   }
 
 
-def _make_optimizer(
-    run: Run,
+def make_optimizer(
+    model: MLA, config: ConfigDict
 ) -> tuple[optax.GradientTransformation, Callable[[Any], jax.Array]]:
-  params = jax.eval_shape(init_params(run.model, run.config))
-  frozen = bert_encoder.frozen_parameters(run.model.text_config)
-  config = run.config
+  """The run's optimizer and its learning rate by step; see optimizers.py."""
+  params = jax.eval_shape(init_params(model, config))
+  frozen = bert_encoder.frozen_parameters(model.text_config)
   return optimizers.make_optimizer(config.optimizer, params, config.train.steps, frozen)
 
 
-def _has_ema(config: ConfigDict) -> bool:
-  return config.optimizer.ema_decay > 0
+def _state_arguments(
+    model: MLA, config: ConfigDict, mesh: Mesh
+) -> tuple[Callable[[], Any], optax.GradientTransformation, Mesh, sharding.Rules]:
+  rules = sharding.rules_from_config(config.sharding)
+  return init_params(model, config), make_optimizer(model, config)[0], mesh, rules

@@ -122,6 +122,52 @@ def test_a_rule_that_does_not_fit_is_an_error(rules: sharding.Rules, message: st
     sharding.param_shardings(PARAMS, rules, _mesh())
 
 
+@given(
+    shape=st.lists(st.sampled_from([1, 2, 3, 4, 6, 8, 12, 16]), max_size=4).map(tuple),
+    parts=st.sampled_from([1, 2, 4, 8]),
+    min_size=st.sampled_from([0, 8, 100]),
+)
+def test_fsdp_splits_the_longest_dimension_that_divides(
+    shape: tuple[int, ...], parts: int, min_size: int
+) -> None:
+  spec = sharding.Fsdp(min_size).spec(shape, _mesh(-1, parts))
+  fits = [size for size in shape if size % parts == 0]
+  if parts == 1 or not fits or np.prod(shape) < min_size:
+    assert spec == P()
+    return
+  axis = len(spec) - 1
+  assert spec == P(*(None,) * axis, "fsdp")
+  assert shape[axis] == max(fits)
+  assert shape[axis] not in [size for size in shape[axis + 1 :] if size % parts == 0]
+
+
+def test_rules_of_a_config() -> None:
+  given_rules = (("log_scale", ()), ("text/.*", (("data", "fsdp"),)), (".*", "fsdp"))
+  config = ConfigDict({"min_size": 10, "rules": given_rules})
+  rules = sharding.rules_from_config(config)
+  assert rules == (
+      ("log_scale", P()),
+      ("text/.*", P(("data", "fsdp"))),
+      (".*", sharding.Fsdp(10)),
+  )
+  params = PARAMS | {"text": {"embedding": _shape(16, 3)}}
+  found = sharding.named_leaves(sharding.param_shardings(params, rules, _mesh(-1, 2)))
+  assert {name: where.spec for name, where in found.items()} == {
+      "video/dense/kernel": P("fsdp"),
+      "video/dense/bias": P(),  # Below the smallest size.
+      "text/embedding": P(("data", "fsdp")),
+      "log_scale": P(),
+  }
+
+
+@pytest.mark.parametrize(
+    "rule", [".*", (".*",), (".*", "data"), (3, "fsdp"), (".*", None), (".*", "fsdp", 1)]
+)
+def test_a_rule_of_another_form_is_an_error(rule: Any) -> None:
+  with pytest.raises(UserError, match=r"sharding\.rules"):
+    sharding.rules_from_config(ConfigDict({"min_size": 0, "rules": (rule,)}))
+
+
 RULES = [(".*/(kernel|embedding)", P("fsdp")), (".*", P())]
 
 

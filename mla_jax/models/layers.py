@@ -11,6 +11,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, UInt32
 import numpy as np
 
+# What the backward pass keeps of a layer; all else it computes again. The first keeps everything.
+REMAT: dict[str, Callable[..., bool] | None] = {
+    "none": jax.checkpoint_policies.everything_saveable,
+    "full": None,  # Of each layer its input alone.
+    "dots": jax.checkpoint_policies.dots_saveable,  # The results of matrix products.
+    # Of them those of activations with parameters: attention's products grow with the square.
+    "no_batch_dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+}
+
 MASKED_LOGIT = -1e30  # Finite, so a row with nothing to attend to has no NaN in value or gradient.
 
 Dtype = Any
@@ -24,7 +33,7 @@ class Common:
   width: int
   dropout: float = 0.0
   scan: bool = False  # Scan over the layers of a stack: compile time constant in depth.
-  remat: bool = False  # Recompute each layer in the backward pass.
+  remat: str = "none"  # What of each layer is computed again in the backward pass: `REMAT`.
   dtype: Dtype = jnp.float32  # Of the activations; parameters, norms and softmax are float32.
 
 
@@ -290,7 +299,9 @@ def stack(
     scanned: name of the scanned layers.
   """
   scan = common.scan and len(numbers) > 0
-  layer = nn.remat(layer_type, prevent_cse=not scan) if common.remat else layer_type
+  layer = layer_type
+  if common.remat != "none":
+    layer = nn.remat(layer_type, prevent_cse=not scan, policy=REMAT[common.remat])
   if not scan:
     for number in numbers:
       x = layer(*arguments, name=f"layer_{number}")(x, *others)

@@ -19,14 +19,25 @@ _TEXT_ENCODERS = {"scratch": text_encoder.TextEncoder, "bert": bert_encoder.Bert
 
 
 @flax.struct.dataclass
-class Encoded:
-  """One side of a batch. Rows, places and segments that are not real hold zeros."""
+class Embeddings:
+  """What alignment reads of one side of a batch. Rows and segments that are not real hold zeros."""
 
-  states: Float[Array, "B S D"]
-  mask: Bool[Array, "B S"]
   global_embedding: Float[Array, "B E"]  # Unit length, float32.
   segment_embedding: Float[Array, "B N E"]  # Unit length, float32.
   segment_mask: Bool[Array, "B N"]
+
+
+@flax.struct.dataclass
+class Encoded(Embeddings):
+  """One side of a batch, with the states it is pooled from; zeros at places that are not real."""
+
+  states: Float[Array, "B S D"]
+  mask: Bool[Array, "B S"]
+
+  @property
+  def embeddings(self) -> Embeddings:
+    """Without the states."""
+    return Embeddings(self.global_embedding, self.segment_embedding, self.segment_mask)
 
 
 @flax.struct.dataclass
@@ -233,6 +244,7 @@ def build_model(
     UserError: a value the model cannot be built from.
   """
   check_choice("model.dtype", config.dtype, _DTYPES)
+  check_choice("model.remat", config.remat, layers.REMAT)
   check_choice("model.video.kind", config.video.kind, ("features", "pixels"))
   for part in ("video", "fusion"):
     heads = config[part].heads

@@ -11,7 +11,7 @@ from mla_jax.errors import check_choice
 from mla_jax.losses import contrastive, segment
 from mla_jax.losses.implementations import IMPLEMENTATIONS
 from mla_jax.losses.types import LossOutput, Side
-from mla_jax.models.mla import Encoded, Scales
+from mla_jax.models.mla import Embeddings, Scales
 from mla_jax.tasks.base import Batch, Metrics
 
 _GLOBAL = {"softmax": contrastive.softmax_alignment, "sigmoid": contrastive.sigmoid_alignment}
@@ -52,7 +52,12 @@ class LossSettings:
 
 
 def align(
-    config: LossSettings, video: Encoded, text: Encoded, scales: Scales, batch: Batch, mesh: Mesh
+    config: LossSettings,
+    video: Embeddings,
+    text: Embeddings,
+    scales: Scales,
+    batch: Batch,
+    mesh: Mesh,
 ) -> tuple[jax.Array, Metrics]:
   """`global_weight * global + segment_weight * segment`, and both apart as metrics.
 

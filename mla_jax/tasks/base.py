@@ -17,6 +17,7 @@ from mla_jax.models.mla import MLA
 Batch: TypeAlias = dict[str, jax.Array]
 Metrics: TypeAlias = dict[str, tuple[jax.Array, jax.Array]]
 Params: TypeAlias = Any
+Embeddings: TypeAlias = Any  # What a task's loss reads of the rows of a batch: a pytree.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,17 +77,38 @@ class Sizes:
 
 
 class Task(Protocol):
-  """A task: its loss in the train step, and its evaluation. It holds no state."""
+  """A task: its loss in the train step, and its evaluation. It holds no state.
+
+  A task is a subclass, for it has `loss` from here.
+  """
 
   needs_answers: bool
+
+  def embed(self, model: MLA, params: Params, batch: Batch, rng: jax.Array) -> Embeddings:
+    """What the loss reads of rows of a batch: each leaf has as many entries for every row.
+
+    No row's entries depend on another row, so that a batch may be embedded in parts.
+    """
+
+  def loss_of(
+      self,
+      model: MLA,
+      params: Params,
+      embeddings: Embeddings,
+      batch: Batch,
+      mesh: jax.sharding.Mesh,
+  ) -> tuple[jax.Array, Metrics]:
+    """The training loss of a global batch from the embeddings of all its rows.
+
+    Its rows are split over the mesh. With it goes what to log of it as (sum, weight) pairs.
+    """
 
   def loss(
       self, model: MLA, params: Params, batch: Batch, rng: jax.Array, mesh: jax.sharding.Mesh
   ) -> tuple[jax.Array, Metrics]:
-    """The training loss of a global batch, whose rows are split over the mesh.
-
-    With it goes what to log of it as (sum, weight) pairs.
-    """
+    """`loss_of` of the whole batch embedded at once."""
+    embeddings = self.embed(model, params, batch, rng)
+    return self.loss_of(model, params, embeddings, batch, mesh)
 
   def evaluator(self, model: MLA, mesh: jax.sharding.Mesh, reader: Reader) -> Evaluate:
     """A function that evaluates parameters on texts; compiled once for all its calls."""

@@ -1,7 +1,7 @@
 """Open-ended video question answering as classification over the train answers."""
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,15 +13,22 @@ from mla_jax.data import pipeline
 from mla_jax.data.pipeline import Reader
 from mla_jax.data.sources import Texts
 from mla_jax.evals import qa
-from mla_jax.models.mla import MLA, Encoded
+from mla_jax.models.mla import MLA, Embeddings, Encoded
 from mla_jax.tasks.alignment import LossSettings, align
-from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params, Sizes
+from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params, Sizes, Task
 from mla_jax.tasks.collect import collect
 from mla_jax.tasks.encode import apply, encode_text, encode_video, flat_texts, for_each_text
 
 
+class Answered(NamedTuple):
+  """What the loss reads: answer logits [Q, K], and videos and texts where they are aligned."""
+
+  logits: jax.Array
+  aligned: tuple[Embeddings, Embeddings] | None
+
+
 @dataclasses.dataclass(frozen=True)
-class OpenEndedQA:
+class OpenEndedQA(Task):
   """Answers a question about a video; its alignment text is the question with its answer.
 
   That text is read by the loss alone: batches of an evaluation do not hold it.
@@ -42,23 +49,28 @@ class OpenEndedQA:
         num_answers=config.model.num_answers,
     )
 
-  def loss(
-      self, model: MLA, params: Params, batch: Batch, rng: jax.Array, mesh: jax.sharding.Mesh
-  ) -> tuple[jax.Array, Metrics]:
-    def forward(module: MLA) -> tuple[jax.Array, Metrics]:
+  def embed(self, model: MLA, params: Params, batch: Batch, rng: jax.Array) -> Answered:
+    def forward(module: MLA) -> Answered:
       video = self._video(module, batch, train=True)
       question, aligned = self._texts(module, batch)
       logits = self._logits(module, question, video, train=True)
-      loss, metrics = answer_loss(
-          logits, self._own(batch["answer"], batch).reshape(-1), self.losses.label_smoothing
-      )
-      total = self.losses.task_weight * loss
-      if aligned is not None and video is not None:
-        alignment, parts = align(self.losses, video, aligned, module.scales(), batch, mesh)
-        total, metrics = total + alignment, metrics | parts
-      return total, metrics
+      if aligned is None or video is None:
+        return Answered(logits, None)
+      return Answered(logits, (video.embeddings, aligned.embeddings))
 
     return apply(model, params, forward, rng)
+
+  def loss_of(
+      self, model: MLA, params: Params, embeddings: Answered, batch: Batch, mesh: jax.sharding.Mesh
+  ) -> tuple[jax.Array, Metrics]:
+    answer = self._own(batch["answer"], batch).reshape(-1)
+    loss, metrics = answer_loss(embeddings.logits, answer, self.losses.label_smoothing)
+    total = self.losses.task_weight * loss
+    if embeddings.aligned is not None:
+      scales = apply(model, params, MLA.scales)
+      alignment, parts = align(self.losses, *embeddings.aligned, scales, batch, mesh)
+      total, metrics = total + alignment, metrics | parts
+    return total, metrics
 
   def evaluator(self, model: MLA, mesh: jax.sharding.Mesh, reader: Reader) -> Evaluate:
     classes = _by_class(reader.answers, self.num_answers)

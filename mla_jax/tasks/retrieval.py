@@ -17,18 +17,19 @@ from mla_jax.data.pipeline import Reader
 from mla_jax.data.sources import Texts
 from mla_jax.errors import UserError
 from mla_jax.evals import retrieval
-from mla_jax.models.mla import MLA, Encoded
+from mla_jax.models.mla import MLA, Embeddings, Encoded
 from mla_jax.tasks import segment_scores
 from mla_jax.tasks.alignment import LossSettings, align
-from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params, Sizes
+from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params, Sizes, Task
 from mla_jax.tasks.collect import collect
 from mla_jax.tasks.encode import apply, encode_text, encode_video
 
+Pair: TypeAlias = tuple[Embeddings, Embeddings]  # Videos, texts.
 _SHOWN = 200  # Rows and columns of the similarity matrix kept for the report.
 
 
 @dataclasses.dataclass(frozen=True)
-class Retrieval:
+class Retrieval(Task):
   """Trains both encoders to align; finds videos by text and texts by video."""
 
   losses: LossSettings
@@ -42,15 +43,19 @@ class Retrieval:
       raise UserError("model.use_video=False: retrieval needs the video; QA alone can do without")
     return cls(LossSettings.from_config(config.loss), Sizes.from_config(config))
 
-  def loss(
-      self, model: MLA, params: Params, batch: Batch, rng: jax.Array, mesh: jax.sharding.Mesh
-  ) -> tuple[jax.Array, Metrics]:
-    def forward(module: MLA) -> tuple[jax.Array, Metrics]:
+  def embed(self, model: MLA, params: Params, batch: Batch, rng: jax.Array) -> Pair:
+    def forward(module: MLA) -> Pair:
       video = encode_video(module, batch, segments=self.sizes.video_segments, train=True)
       text = encode_text(module, batch, segments=self.sizes.text_segments, train=True)
-      return align(self.losses, video, text, module.scales(), batch, mesh)
+      return video.embeddings, text.embeddings
 
     return apply(model, params, forward, rng)
+
+  def loss_of(
+      self, model: MLA, params: Params, embeddings: Pair, batch: Batch, mesh: jax.sharding.Mesh
+  ) -> tuple[jax.Array, Metrics]:
+    scales = apply(model, params, MLA.scales)
+    return align(self.losses, *embeddings, scales, batch, mesh)
 
   def evaluator(self, model: MLA, mesh: jax.sharding.Mesh, reader: Reader) -> Evaluate:
     sizes, with_segments = self.sizes, self.sizes.segment_score > 0

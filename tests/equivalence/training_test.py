@@ -43,12 +43,7 @@ def open_run(name, data, workdir, devices, **changes) -> Run:
 def trained(run: Run, steps: int):
   drawn = sources.open_sources(run.config.data, with_video=True)
   training = train_step.make_training(run, drawn)
-  state = train_step.train_state_lib.create_train_state(
-      train_step.init_params(run.model, run.config),
-      training.tx,
-      run.mesh,
-      ema=run.config.optimizer.ema_decay > 0,
-  )
+  state = train_step.new_state(run.model, run.config, run.mesh)
   losses = []
   for batch in training.batches(range(steps)):
     state, metrics = training.step(state, batch)
@@ -56,14 +51,20 @@ def trained(run: Run, steps: int):
   return jax.device_get(state.params), losses
 
 
+FSDP = {"mesh.data": 2, "mesh.fsdp": -1, "sharding.min_size": 0}
+
+
 @pytest.mark.parametrize(
     ("name", "changes"),
-    [("retrieval", {"data.captions": 2}), ("qa", {"loss.global_kind": "sigmoid"})],
+    [
+        ("retrieval", {"data.captions": 2, **FSDP, "model.scan": True, "model.remat": "full"}),
+        ("qa", {"loss.global_kind": "sigmoid"}),
+    ],
 )
 def test_eight_devices_train_as_one(name, changes, data, tmp_path):
   whole, one = (
-      trained(open_run(name, data, tmp_path / str(devices), devices, **changes), 2)
-      for devices in (8, 1)
+      trained(open_run(name, data, tmp_path / str(devices), devices, **changes | mesh), 2)
+      for devices, mesh in ((8, {}), (1, {"mesh.data": 1, "mesh.fsdp": -1}))
   )
   for step in range(2):
     assert whole[1][step].keys() == one[1][step].keys()

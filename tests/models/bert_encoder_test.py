@@ -50,7 +50,7 @@ def _batch() -> tuple[np.ndarray, np.ndarray]:
 
 @functools.cache
 def _made(
-    folder: pathlib.Path, frozen: int, scan: bool = False, remat: bool = False, dropout: float = 0.0
+    folder: pathlib.Path, frozen: int, scan: bool = False, remat: str = "none", dropout: float = 0.0
 ) -> tuple[bert_encoder.Bert, Any]:
   """An encoder with the weights of the folder."""
   common = layers.Common(WIDTH, dropout=dropout, scan=scan, remat=remat)
@@ -78,7 +78,7 @@ def _run(bert: bert_encoder.Bert, params: Any, train: bool) -> jax.Array:
 
 @pytest.mark.parametrize(
     ("frozen", "scan", "remat"),
-    [(-1, False, False), (1, False, True), (2, True, False), (3, True, True)],
+    [(-1, False, "none"), (1, False, "full"), (2, True, "none"), (3, True, "full")],
 )
 def test_the_states_are_those_of_a_plain_numpy_bert(folder, frozen, scan, remat) -> None:
   tensors = bert_checkpoint.random_tensors(bert_checkpoint.SIZES)

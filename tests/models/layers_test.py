@@ -157,8 +157,8 @@ def _random_like(shapes: Any) -> Any:
   return jax.tree.map(lambda x: jnp.asarray(rng.normal(0.0, 0.5, x.shape), x.dtype), shapes)
 
 
-@pytest.mark.parametrize("remat", [False, True])
-def test_scan_equals_unrolled_in_value_and_gradient(remat: bool) -> None:
+@pytest.mark.parametrize("remat", ["none", "full", "dots", "no_batch_dots"])
+def test_scan_equals_unrolled_in_value_and_gradient(remat: str) -> None:
   inputs = _stack_inputs()
   plain = layers.Common(width=8)
   shapes = jax.eval_shape(_Stack(plain).init, jax.random.key(0), *inputs)
@@ -176,7 +176,7 @@ def test_remat_equals_plain_in_value_and_gradient_with_dropout() -> None:
   shapes = jax.eval_shape(_Stack(plain).init, jax.random.key(0), *inputs)
   params = _random_like(shapes["params"])
   value, gradient = _value_and_grad(plain, params, inputs, jax.random.key(1))
-  remat = layers.Common(width=8, dropout=0.3, remat=True)
+  remat = layers.Common(width=8, dropout=0.3, remat="full")
   other_value, other_gradient = _value_and_grad(remat, params, inputs, jax.random.key(1))
   np.testing.assert_allclose(other_value, value, rtol=1e-5)
   tiny.assert_close(other_gradient, gradient, atol=1e-4, rtol=1e-4)
