@@ -1,7 +1,8 @@
-"""The one entry on CPU, GPU and TPU: trains or evaluates a run.
+"""The one entry on CPU, GPU and TPU: trains or evaluates a run, or plans one.
 
 python -m mla_jax.main --config=configs/msvd_qa.py --workdir=DIR [--config.data.dir=DIR]
 python -m mla_jax.main --mode=eval --workdir=DIR [--step=best] [--config.data.eval_split=test]
+python -m mla_jax.main --mode=compile --config=configs/msvd_qa.py --topology=v5e:16x16
 """
 
 import json
@@ -16,7 +17,7 @@ from mla_jax.errors import UserError, exit_on_user_error
 _CONFIG = config_lib.define_config_flags()
 flags.declare_key_flag("config")
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run: checkpoints, logs, report.")
-_MODE = flags.DEFINE_enum("mode", "train", ["train", "eval"], "What to do.")
+_MODE = flags.DEFINE_enum("mode", "train", ["train", "eval", "compile"], "What to do.")
 _COORDINATOR = flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0 of several.")
 _NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many processes the job has.")
 _PROCESS_ID = flags.DEFINE_integer("process_id", None, "Which of them this is, from 0.")
@@ -25,11 +26,21 @@ _DISTRIBUTED = flags.DEFINE_boolean(
 )
 _STEP = flags.DEFINE_string("step", "best", "Checkpoint of --mode=eval: best, latest or a number.")
 
+_TOPOLOGY = flags.DEFINE_string(
+    "topology", "cpu", "Devices of --mode=compile, which need not be there: v5e:16x16, cpu:8."
+)
+_FIND_BATCH = flags.DEFINE_boolean(
+    "find_batch", False, "--mode=compile: look for the largest batch a chip."
+)
+
 
 @exit_on_user_error
 def main(argv: list[str]) -> None:
   if len(argv) > 1:
     raise UserError(f"{argv[1]}: not a flag; see python -m mla_jax.main --help")
+  if _MODE.value == "compile":
+    _plan()
+    return
   if not _WORKDIR.value:
     raise UserError("--workdir: not given; name the folder of the run")
   workdir = pathlib.Path(_WORKDIR.value)
@@ -53,6 +64,15 @@ def main(argv: list[str]) -> None:
     if processes.is_first():
       print(json.dumps(result))
   sys.stdout.flush()
+
+
+def _plan() -> None:
+  from mla_jax.planner import run as planner
+
+  config = config_lib.load_config(_CONFIG.value, config_lib.overrides_given())
+  workdir = pathlib.Path(_WORKDIR.value) if _WORKDIR.value else None
+  found = planner.plan(config, _TOPOLOGY.value, find_batch=_FIND_BATCH.value, workdir=workdir)
+  print(json.dumps(found), flush=True)
 
 
 if __name__ == "__main__":

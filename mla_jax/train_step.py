@@ -23,7 +23,7 @@ from mla_jax import (
 from mla_jax import run as run_lib
 from mla_jax import train_state as train_state_lib
 from mla_jax.config_values import to_plain
-from mla_jax.data import pipeline
+from mla_jax.data import batch_spec, pipeline
 from mla_jax.data.sources import Source
 from mla_jax.errors import UserError
 from mla_jax.log import logger
@@ -34,7 +34,7 @@ from mla_jax.run import Run
 from mla_jax.tasks.base import Batch, Metrics, Task
 from mla_jax.train_state import TrainState
 
-Step = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
+Step = jax.stages.Wrapped  # (TrainState, Batch) -> (TrainState, Metrics), jitted.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -243,26 +243,10 @@ def init_params(model: MLA, config: ConfigDict) -> Callable[[], Any]:
 
 def init_batch(config: ConfigDict) -> dict[str, jax.ShapeDtypeStruct]:
   """Shapes of one row of the fields the encoders read."""
-  data, video = config.data, config.model.video
-  length, frames = (1, data.text_length), (1, data.num_frames)
-  fields = {
-      "text": jax.ShapeDtypeStruct(length, np.int32),
-      "text_mask": jax.ShapeDtypeStruct(length, np.bool_),
-      "text_segment": jax.ShapeDtypeStruct(length, np.int32),
-  }
-  if not config.model.use_video:
-    return fields
-  clip = (
-      jax.ShapeDtypeStruct((*frames, video.feature_width), np.float32)
-      if video.kind == "features"
-      else jax.ShapeDtypeStruct((*frames, data.image_size, data.image_size, 3), np.uint8)
-  )
-  return fields | {
-      "video": clip,
-      "frame_mask": jax.ShapeDtypeStruct(frames, np.bool_),
-      "frame_time": jax.ShapeDtypeStruct(frames, np.float32),
-      "frame_segment": jax.ShapeDtypeStruct(frames, np.int32),
-  }
+  spec = batch_spec.text_fields(config, (1,))
+  if config.model.text.cache:  # The encoder's frozen part is made from ids.
+    spec["text"] = jax.ShapeDtypeStruct(spec["text_mask"].shape, np.int32)
+  return spec | (batch_spec.video_fields(config, 1) if config.model.use_video else {})
 
 
 def make_optimizer(

@@ -88,5 +88,5 @@ def test_a_real_dataset_from_zero_to_numbers(data, tmp_path) -> None:
     assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
     if "mla_jax.main" in command:
       result = json.loads(done.stdout.splitlines()[-1])
-      assert {"text_to_video", "accuracy"} & set(result)
+      assert {"text_to_video", "accuracy", "memory_per_chip"} & set(result)
   assert list((tmp_path / "runs" / "mini" / "report").glob("*.html"))

@@ -10,6 +10,8 @@ from jaxtyping import Array, Bool, Float, Shaped, UInt8
 from mla_jax.errors import UserError
 from mla_jax.models import layers, pooling
 
+WAVES = 8  # Sines, and as many cosines, of a frame's relative time.
+
 
 @dataclasses.dataclass(frozen=True)
 class VideoConfig:
@@ -170,7 +172,7 @@ def relative_time(time: Float[Array, "B T"], mask: Bool[Array, "B T"]) -> Float[
   return jnp.where(known, (time - first) / jnp.where(last > first, last - first, 1.0), 0.0)
 
 
-def time_waves(time: Float[Array, "B T"], waves: int = 8) -> Float[Array, "B T W"]:
+def time_waves(time: Float[Array, "B T"], waves: int = WAVES) -> Float[Array, "B T W"]:
   """Sines and cosines of relative time, from half a period a clip up to 2**(waves - 2) periods."""
   angle = time[..., None] * (jnp.pi * 2.0 ** jnp.arange(waves))
   return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], axis=-1)

@@ -1,0 +1,122 @@
+"""Model FLOPs of a train step, counted from the config.
+
+A multiplication with its addition counts 2, and matrix products alone are counted. What is trained
+costs twice its forward pass on the way back, the first products of the encoders once (their inputs
+have no gradient). Nothing that is computed twice to save memory counts twice: these are the FLOPs
+of the model, as in model FLOPs utilisation (Chowdhery et al. 2022, arXiv 2204.02311, appendix B).
+"""
+
+from ml_collections import ConfigDict
+
+from mla_jax.data import sources
+from mla_jax.models.video_encoder import WAVES
+
+Count = dict[str, float]  # FLOPs by part of the model.
+
+
+def train_step_flops(config: ConfigDict, rows: int) -> Count:
+  """FLOPs of forward and backward pass over a global batch, by part of the model.
+
+  Args:
+    config: of the run.
+    rows: of the global batch.
+  """
+  aligns = bool(config.loss.global_weight or config.loss.segment_weight)
+  answers = config.task != "retrieval"
+  slots = rows * sources.slots(config.data)
+  questions = rows * config.data.captions if answers else 0
+  # Questions, and all texts that are aligned; without answers these are one and the same.
+  texts = questions + (slots if aligns else 0)
+  parts = _text(config, texts)
+  if config.model.use_video:
+    parts |= _video(config, rows)
+    if aligns:
+      parts |= {"heads": _heads(config, rows, slots), "losses": _losses(config, rows, slots)}
+  if questions:
+    parts["fusion"] = _fusion(config, questions)
+  return parts
+
+
+def transformer(tokens: float, width: int, length: int, layers: int, memory: int = 0) -> float:
+  """Forward FLOPs of layers over sequences of `length`, looking at `memory` places if there are.
+
+  Args:
+    tokens: of all sequences together.
+    width: D.
+    length: S.
+    layers: how many.
+    memory: places of each sequence's memory.
+  """
+  per_token: float = 8 * width**2 + 4 * length * width + 16 * width**2
+  if memory:
+    per_token += 4 * width**2 + 4 * memory * width + 4 * width**2 * memory / length
+  return tokens * per_token * layers
+
+
+def _video(config: ConfigDict, rows: int) -> Count:
+  video, width = config.model.video, config.model.width
+  length = config.data.num_frames
+  frames = rows * length
+  parts = {}
+  if video.kind == "pixels":
+    patches = (config.data.image_size // video.patch_size) ** 2
+    embed = 2 * frames * patches * 3 * video.patch_size**2 * width * (1 + video.motion)
+    layers = transformer(frames * patches, width, patches, video.frame_layers)
+    parts["frames"] = 2 * embed + 3 * (layers + frames * _pool(patches, 1, width, video.heads))
+  else:
+    # The norm before the projection is trained: it needs the gradient of the input too.
+    parts["frames"] = 3 * 2 * frames * video.feature_width * width
+  times = 2 * (2 * frames * 2 * WAVES * width)
+  parts["temporal"] = times + 3 * transformer(frames, width, length, video.temporal_layers)
+  return parts
+
+
+def _text(config: ConfigDict, texts: int) -> Count:
+  text, length = config.model.text, config.data.text_length
+  width = text.width or config.model.width
+  frozen = max(text.frozen_layers, 0)
+
+  def layers(count: int) -> float:
+    return transformer(texts * length, width, length, count)
+
+  count = 3 * layers(text.layers - frozen) + (0 if text.cache else layers(frozen))
+  if width != config.model.width:
+    count += 3 * 2 * texts * length * width * config.model.width
+  return {"text": count}
+
+
+def _pool(places: int, groups: int, width: int, heads: int) -> float:
+  """Of one sequence: the scores of its places, and the weighted means of its groups."""
+  return 2 * places * width * heads + 2 * groups * places * width
+
+
+def _heads(config: ConfigDict, rows: int, texts: int) -> float:
+  """Both levels of both sides."""
+  model, data = config.model, config.data
+  pool_heads, count = model.fusion.heads, 0.0
+  for many, places, segments in (
+      (rows, data.num_frames, data.video_segments),
+      (texts, data.text_length, data.text_segments),
+  ):
+    for groups, weight in ((1, config.loss.global_weight), (segments, config.loss.segment_weight)):
+      project = 2 * groups * model.width * model.embed_dim
+      count += bool(weight) * many * (_pool(places, groups, model.width, pool_heads) + project)
+  return 3 * count
+
+
+def _losses(config: ConfigDict, rows: int, texts: int) -> float:
+  """The similarities of all pairs."""
+  loss, data = config.loss, config.data
+  pairs = float(bool(loss.global_weight))
+  if loss.segment_weight:
+    pairings = len(loss.segment_pairing.split("+"))
+    pairs += pairings * data.video_segments * data.text_segments
+  return 3 * 2 * pairs * rows * texts * config.model.embed_dim
+
+
+def _fusion(config: ConfigDict, questions: int) -> float:
+  model, length = config.model, config.data.text_length
+  memory = config.data.num_frames if model.use_video else 0
+  fused = transformer(questions * length, model.width, length, model.fusion.layers, memory)
+  answer = _pool(length, 1, model.width, model.fusion.heads) + 2 * model.width * model.num_answers
+  return 3 * (fused + questions * answer)

@@ -1,0 +1,49 @@
+"""The planner's command: a config and a topology to a table and JSON. It touches no data."""
+
+import json
+import pathlib
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from mla_jax.planner import compile as compile_lib
+from mla_jax.planner import report
+from mla_jax.planner.topology import Target, open_target
+
+
+def plan(
+    config: ConfigDict, topology: str, *, find_batch: bool, workdir: pathlib.Path | None = None
+) -> dict[str, Any]:
+  """Compiles the config's step for the topology, prints the table, returns what it says.
+
+  Args:
+    config: of the run.
+    topology: "v5e:16x16", "cpu:8", "cuda:...".
+    find_batch: look for the largest batch a chip as well; it compiles several times.
+    workdir: where `plan.json` is written; None: nowhere.
+
+  Raises:
+    UserError: no such topology, or a config that no run could start with.
+  """
+  target = open_target(topology)
+  compiled = compile_lib.compile_step(config, target)
+  largest = _largest_batch(config, target, compiled.rows) if find_batch else None
+  result = {"config": config.name} | report.summarise(compiled, target, largest_batch=largest)
+  print(report.table(result), flush=True)
+  if workdir:
+    workdir.mkdir(parents=True, exist_ok=True)
+    (workdir / "plan.json").write_text(json.dumps(result, indent=2) + "\n")
+  return result
+
+
+def _largest_batch(config: ConfigDict, target: Target, start: int) -> int:
+  chips = len(target.devices)
+
+  def fits(rows: int) -> bool:
+    compiled = compile_lib.compile_step(config, target, rows)
+    found = bool(report.fits(compiled, target.chip))
+    print(f"{rows // chips} rows a chip: {'fit' if found else 'do not fit'}", flush=True)
+    return found
+
+  unit = chips * config.train.micro_batches
+  return compile_lib.find_rows(fits, unit, start) // chips

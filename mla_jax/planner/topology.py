@@ -1,0 +1,92 @@
+"""Devices to compile for, and what their makers say of them."""
+
+import contextlib
+import dataclasses
+import os
+import re
+
+import jax
+from jax.experimental import topologies
+
+from mla_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Chip:
+  """One chip.
+
+  Attributes:
+    memory_bytes: of its high-bandwidth memory.
+    memory_bandwidth: bytes a second from it.
+    flops: bfloat16 floating-point operations a second.
+    link_bandwidth: bytes a second to its neighbours, over all links, one way.
+  """
+
+  memory_bytes: float
+  memory_bandwidth: float
+  flops: float
+  link_bandwidth: float
+
+
+# cloud.google.com/tpu/docs/v4, v5e, v5p and v6e: peak compute per chip (bf16), HBM capacity and
+# bandwidth per chip, inter-chip interconnect bandwidth per chip (2400, 1600, 4800, 3200 Gbps).
+CHIPS = {
+    "v4": Chip(32e9, 1228e9, 275e12, 300e9),
+    "v5e": Chip(16e9, 819e9, 197e12, 200e9),
+    "v5p": Chip(95e9, 2765e9, 459e12, 600e9),
+    "v6e": Chip(32e9, 1638e9, 918e12, 400e9),
+}
+_USE = "use cpu, cpu:N, cuda:NAME, or a TPU such as v5e:16x16 (v4, v5e, v5p, v6e)"
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+  """Devices, one a chip; `chip` is None where there is no table of it."""
+
+  name: str
+  devices: list[jax.Device]
+  chip: Chip | None
+
+
+def open_target(name: str) -> Target:
+  """The devices of "v5e:16x16", "cpu:8" or "cuda:..."; call it before jax has looked for devices.
+
+  Raises:
+    UserError: no such topology, or the compiler of its devices is not installed.
+  """
+  os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")  # Nothing asks the network where this runs.
+  os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")  # Compiling takes no device.
+  jax.config.update("jax_platforms", "cpu")
+  kind, _, layout = name.partition(":")
+  if kind == "cpu" and re.fullmatch(r"([1-9]\d{0,4})?", layout):
+    return Target(name, _cpus(int(layout or 1)), None)
+  if kind in CHIPS and re.fullmatch(r"\d+(x\d+){1,2}", layout):
+    # A v4 chip's two cores work as one, as they do on the machine.
+    options = {"chip_config_name": "megacore"} if kind == "v4" else {}
+    return Target(name, _describe(name, "tpu", name, options), CHIPS[kind])
+  if kind == "cuda":
+    return Target(name, _describe(name, "cuda", layout, {}), None)
+  raise UserError(f"--topology={name}: not known: {_USE}")
+
+
+def _cpus(count: int) -> list[jax.Device]:
+  with contextlib.suppress(RuntimeError):  # Devices are there already; enough of them will do.
+    jax.config.update("jax_num_cpu_devices", count)
+  devices = jax.devices("cpu")
+  if len(devices) < count:
+    raise UserError(f"--topology=cpu:{count}: this process has {len(devices)} CPU devices")
+  return devices[:count]
+
+
+def _describe(
+    name: str, platform: str, layout: str, options: dict[str, str]
+) -> list[jax.Device]:
+  try:
+    found = topologies.get_topology_desc(platform=platform, topology_name=layout, **options)
+  except (RuntimeError, NotImplementedError, ValueError) as error:
+    reason = str(error).splitlines()[0]
+    needs = {"tpu": "libtpu (the extra [tpu])", "cuda": "a CUDA plugin that compiles without a GPU"}
+    raise UserError(
+        f"--topology={name}: {reason}: needs {needs[platform]} and a layout that exists"
+    ) from error
+  return list(found.devices)

@@ -1,0 +1,82 @@
+"""The analytic count against XLA's own, on models whose layers are not in a loop."""
+
+from typing import Any
+
+import jax
+import pytest
+
+from configs import common
+from mla_jax import flops
+from mla_jax.data import batch_spec
+from mla_jax.models.mla import build_model
+from mla_jax.sharding import make_mesh
+from mla_jax.tasks.registry import make_task
+from mla_jax.train_step import init_params
+
+ROWS = 4
+
+
+def _config(task: str, changes: dict[str, Any]) -> Any:
+  config = common.base("test", task)
+  config.data.sources = {"texts": common.source("texts", "train", ROWS)}
+  config.model.num_answers = 0 if task == "retrieval" else 500
+  config.model.width = config.model.embed_dim = 384
+  config.model.dropout = 0.0  # Its bits are no FLOPs of the model.
+  config.update_from_flattened_dict(changes)
+  return config
+
+
+PIXELS = {"model.video.kind": "pixels", "data.image_size": 64, "model.video.motion": True}
+
+
+@pytest.mark.parametrize(
+    ("task", "changes"),
+    [
+        ("retrieval", {"data.captions": 2, "data.num_frames": 16}),
+        ("retrieval", PIXELS | {"loss.segment_weight": 0.0}),
+        ("open_ended_qa", PIXELS | {"model.video.frame_layers": 1}),
+        ("open_ended_qa", {"model.fusion.layers": 4, "model.video.temporal_layers": 3}),
+        (
+            "open_ended_qa",
+            {"model.use_video": False, "loss.global_weight": 0.0, "loss.segment_weight": 0.0},
+        ),
+    ],
+)
+def test_the_count_is_that_of_xla_within_five_percent(task: str, changes: dict[str, Any]) -> None:
+  config = _config(task, changes)
+  model, made, mesh = build_model(config.model), make_task(config), make_mesh(config.mesh)
+  batch = batch_spec.train_batch(config, ROWS, answers=made.needs_answers)
+  params = jax.eval_shape(init_params(model, config))
+
+  def loss(params: Any, batch: Any) -> jax.Array:
+    return made.loss(model, params, batch, jax.random.key(0), mesh)[0]
+
+  lowered = jax.jit(jax.grad(loss)).lower(params, batch)
+  counted = lowered.cost_analysis()
+  assert counted is not None
+  found = sum(flops.train_step_flops(config, ROWS).values())
+  assert found == pytest.approx(counted["flops"], rel=0.05)
+
+
+def test_a_frozen_layer_costs_its_forward_pass_and_nothing_where_its_output_is_kept() -> None:
+  config = common.base("test", "retrieval")
+  common.bert_text(config, frozen_layers=6)
+  config.data.sources = {"texts": common.source("texts", "train", 8)}
+
+  def text(frozen: int, cache: str | None = None) -> float:
+    config.model.text.frozen_layers, config.model.text.cache = frozen, cache
+    return flops.train_step_flops(config, 8)["text"]
+
+  project = 3 * 2 * 8 * 34 * 384 * 256
+  trained = text(-1) - project
+  assert text(6) - project == pytest.approx(trained / 3)
+  assert text(6, "cache") == pytest.approx(project)
+  assert text(3) - project == pytest.approx(trained * (0.5 + 0.5 / 3))
+
+
+def test_rows_scale_everything_but_the_pairs() -> None:
+  config = _config("open_ended_qa", {})
+  one, two = (flops.train_step_flops(config, rows) for rows in (8, 16))
+  assert {name: two[name] / one[name] for name in one} == pytest.approx(
+      {name: 4.0 if name == "losses" else 2.0 for name in one}
+  )

@@ -1,0 +1,143 @@
+"""The planned step is the trained one: same batch, same program, memory by the compiler's count."""
+
+import dataclasses
+import json
+from typing import Any
+
+import jax
+import pytest
+
+from mla_jax import config_lib, sharding, train_step
+from mla_jax import run as run_lib
+from mla_jax.data import batch_spec, sources
+from mla_jax.errors import UserError
+from mla_jax.planner import compile as compile_lib
+from mla_jax.planner import report
+from mla_jax.planner.run import plan
+from mla_jax.planner.topology import CHIPS, Target, open_target
+from tests import tiny
+
+CPU = "configs/msrvtt_mini_retrieval.py:debug"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+  return {
+      media: tiny.prepare(tmp_path_factory.mktemp(media), media=media)
+      for media in ("features", "frames")
+  }
+
+
+def _training(path: str, data: Any, workdir: Any, **changes: Any) -> train_step.Training:
+  config = config_lib.load_config(
+      path,
+      {"data.dir": str(data), "data.dev_fraction": 0.2, "model.video.feature_width": tiny.FEATURES}
+      | changes,
+  )
+  workdir.mkdir()
+  run_lib.start_workdir(config, workdir)
+  run = run_lib.open_run(config, workdir)
+  drawn = sources.open_sources(config.data, with_video=config.model.use_video)
+  return train_step.make_training(run, drawn)
+
+
+@pytest.mark.parametrize(
+    ("path", "media", "changes"),
+    [
+        (CPU, "features", {"data.captions": 2}),
+        ("configs/msrvtt_mini_retrieval.py:pixels,debug", "frames", {}),
+        ("configs/msrvtt_mini_qa.py:debug", "features", {}),
+        ("configs/msrvtt_mini_qa.py:no_video,debug", "features", {}),
+    ],
+)
+def test_the_planned_batch_is_the_pipelines(path, media, changes, data, tmp_path) -> None:
+  training = _training(path, data[media], tmp_path / "run", **changes)
+  batch = next(training.batches(range(1)))
+  task = training.run.task
+  spec = batch_spec.train_batch(training.run.config, training.rows, answers=task.needs_answers)
+  assert {name: (field.shape, field.dtype) for name, field in batch.items()} == {
+      name: (field.shape, field.dtype) for name, field in spec.items()
+  }
+
+
+def test_nothing_is_compiled_twice(data, tmp_path) -> None:
+  """What the planner compiles takes the real state and batch; and so it is at the next step."""
+  training = _training(CPU, data["features"], tmp_path / "run")
+  run = training.run
+  where = sharding.batch_sharding(run.mesh)
+  spec = batch_spec.train_batch(run.config, training.rows, answers=run.task.needs_answers)
+  spec = {k: jax.ShapeDtypeStruct(v.shape, v.dtype, sharding=where) for k, v in spec.items()}
+  compiled = training.step.lower(training.abstract, spec).compile()
+  state = train_step.new_state(run.model, run.config, run.mesh)
+  for batch in training.batches(range(2)):
+    state, _ = compiled(state, batch)  # Raises on another shape, type or sharding.
+  assert int(state.step) == 2
+
+
+def test_memory_is_the_compilers_and_falls_with_fsdp() -> None:
+  def memory(**mesh: int) -> compile_lib.Memory:
+    changes = {f"mesh.{axis}": size for axis, size in mesh.items()} | {"sharding.min_size": 0}
+    config = config_lib.load_config(CPU, changes)
+    return compile_lib.compile_step(config, Target("cpu:8", jax.devices(), None)).memory
+
+  whole, split = memory(data=-1, fsdp=1), memory(data=1, fsdp=-1)
+  for name in ("parameters", "optimizer", "average"):
+    assert getattr(split, name) < 0.2 * getattr(whole, name)
+  assert split.batch == whole.batch
+  for found in (whole, split):
+    held = found.parameters + found.optimizer + found.average + found.batch
+    assert found.total >= held + found.activations
+
+
+@pytest.mark.parametrize("most", [0, 1, 5, 8, 9, 37, 1000])
+@pytest.mark.parametrize("start", [4, 64, 4000])
+def test_the_largest_batch_is_found_to_within_an_eighth(most: int, start: int) -> None:
+  tried = []
+
+  def fits(rows: int) -> bool:
+    tried.append(rows)
+    assert rows % 4 == 0
+    return rows <= 4 * most
+
+  found = compile_lib.find_rows(fits, 4, start, most_compilations=20)
+  assert len(tried) == len(set(tried))
+  assert 4 * most * 7 / 8 - 4 <= found <= 4 * most
+
+
+def test_what_does_not_fit_is_said() -> None:
+  memory = compile_lib.Memory(1, 2, 1, 1, 5, 1, total=20 * 10**9)
+  compiled = compile_lib.Compiled(64, memory, "", {"text": 1e12}, [], ["a finding"], 4)
+  target = Target("v5e:2x2", [None] * 4, CHIPS["v5e"])
+  result = report.summarise(compiled, target, largest_batch=None)
+  assert result["fits"] is False
+  assert result["seconds_at_least"]["compute"] == pytest.approx(1e12 / 4 / 197e12)
+  refused = dataclasses.replace(compiled, memory=None, refused="Used 31.2G of 15.75G hbm")
+  result = report.summarise(refused, target, largest_batch=3)
+  assert result["fits"] is False
+  shown = report.table(result)
+  assert "Used 31.2G of 15.75G hbm" in shown and "a finding" in shown and "3 rows" in shown
+
+
+@pytest.mark.parametrize("name", ["v5e", "v9:2x2", "cpu:0", "cpu:x", "", "gpu", "tpu:2x2"])
+def test_an_unknown_topology_is_named(name: str) -> None:
+  with pytest.raises(UserError, match="--topology"):
+    open_target(name)
+
+
+def test_a_plan_reads_no_data(tmp_path, capsys, monkeypatch) -> None:
+  monkeypatch.setattr(run_lib, "family_dir", None)
+  config = config_lib.load_config(CPU)
+  assert config.data.dir is None
+  result = plan(config, "cpu:8", find_batch=False, workdir=tmp_path)
+  assert json.loads((tmp_path / "plan.json").read_text()) == result
+  assert result["fits"] is None and result["collectives"]
+  assert "model FLOPs a step" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_tpu_that_is_not_here() -> None:
+  pytest.importorskip("libtpu", reason="libtpu, the compiler for TPUs, is not installed")
+  config = config_lib.load_config(CPU, {"mesh.data": 1, "mesh.fsdp": -1, "sharding.min_size": 0})
+  compiled = compile_lib.compile_step(config, open_target("v5e:2x2"))
+  assert report.fits(compiled, CHIPS["v5e"])
+  assert report.collective_totals(compiled.collectives)["all-gather"]["bytes"] > 0
