@@ -65,6 +65,7 @@ def open_run(config: ConfigDict, workdir: pathlib.Path) -> Run:
       tokenizer=tokenizer,
       shapes=_shapes(config.data),
       answers=_answers(workdir, config) if task.needs_answers else None,
+      wanted=task.wanted,
   )
   mesh = sharding.make_mesh(config.mesh)
   model = build_model(

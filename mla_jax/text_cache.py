@@ -17,7 +17,9 @@ from tqdm import tqdm
 from mla_jax import sharding
 from mla_jax.data import examples, text_states
 from mla_jax.data.pipeline import Reader
+from mla_jax.data.records import TextRecord
 from mla_jax.data.sources import Pool, Source
+from mla_jax.data.task_fields import answer_text, with_answer
 from mla_jax.data.text import TokenizedText
 from mla_jax.data.text_states import TextStates
 from mla_jax.errors import UserError
@@ -65,21 +67,22 @@ def _training_texts(reader: Reader, sources: tuple[Source, ...]) -> Iterator[Tok
   """Every text that a step may draw, and every alignment text of a question."""
   pools = [pool for source in sources for pool in source.pools]
   for pool in pools:
-    for text, segments, answer in _texts_of(pool):
-      variants = [(text, segments)]
-      if reader.answers is not None:
-        variants.append(examples.with_answer(text, segments, answer))
+    for text, segments, record in _texts_of(pool):
+      answers = record.candidates if reader.wanted.candidates else ()
+      if reader.answers is not None or reader.wanted.answered:
+        answers = (*answers, answer_text(record))
+      variants = [(text, segments), *(with_answer(text, segments, one) for one in answers)]
       for words, parts in variants:
         yield examples.tokenize(words, parts, reader.tokenizer, reader.shapes)[0]
 
 
-def _texts_of(pool: Pool) -> Iterator[tuple[str, tuple[Any, ...], str]]:
+def _texts_of(pool: Pool) -> Iterator[tuple[str, tuple[Any, ...], TextRecord]]:
   for record in pool.texts.store.read(pool.texts.split, pool.texts.items):
     if pool.sentences:
       for text, segments in examples.runs_of_sentences(record, pool.sentences):
-        yield text, segments, record.answer
+        yield text, segments, record
     else:
-      yield record.text, record.segments, record.answer
+      yield record.text, record.segments, record
 
 
 def _weights(params: Any, model: MLA) -> str:
