@@ -26,6 +26,7 @@ TEXTS = {
     "qa": ("msrvtt_qa", "val"),
     "timed_captions": ("timed_captions", "train"),
     "qa_action": ("tgif_qa_action", "test"),
+    "qa_count": ("tgif_qa_count", "test"),
 }
 # One config for each task and kind of data is run; the others differ in names and sizes.
 RUN = (
@@ -37,6 +38,7 @@ RUN = (
     "msvd_qa.py",
     "msvd_retrieval.py",
     "tgif_qa_action.py",
+    "tgif_qa_count.py",
 )
 
 

@@ -15,7 +15,8 @@ from mla_jax.models import bert_encoder, fusion, layers, pooling, text_encoder, 
 
 MAX_LOG_SCALE = math.log(100.0)
 _DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-HEADS = ("answer", "ordinal", "span")
+_ANSWER_HEADS = {"answer": fusion.AnswerHead, "ordinal": fusion.OrdinalHead}
+HEADS = (*_ANSWER_HEADS, "span")
 _TEXT_ENCODERS = {"scratch": text_encoder.TextEncoder, "bert": bert_encoder.BertEncoder}
 
 
@@ -90,10 +91,9 @@ class Heads(nn.Module):
     if self.use_video:
       self.video_global = pooling.AlignmentHead(*arguments)
       self.video_segment = pooling.AlignmentHead(*arguments)
-    if self.num_answers and self.head == "answer":
-      self.answer = fusion.AnswerHead(self.common, self.num_answers, self.pool_heads)
-    elif self.num_answers and self.head == "ordinal":
-      self.answer = fusion.OrdinalHead(self.common, self.num_answers, self.pool_heads)
+    if self.num_answers and self.head in _ANSWER_HEADS:
+      head = _ANSWER_HEADS[self.head]
+      self.answer = head(self.common, self.num_answers, self.pool_heads)
     elif self.num_answers:
       self.span = fusion.SpanHead(self.common)
 
@@ -118,14 +118,8 @@ class MLA(nn.Module):
     self.text = _TEXT_ENCODERS[self.text_config.kind](self.common, self.text_config)
     if self.num_answers:
       self.fusion = fusion.Fusion(self.common, self.fusion_config)
-    self.heads = Heads(
-        self.common,
-        self.embed_dim,
-        self.head,
-        self.num_answers,
-        self.fusion_config.heads,
-        self.use_video,
-    )
+    sizes = (self.embed_dim, self.head, self.num_answers, self.fusion_config.heads)
+    self.heads = Heads(self.common, *sizes, self.use_video)
     self.learned_scales = LearnedScales(self.init_temperature, self.init_bias, name="scales")
 
   def encode_video(
