@@ -162,7 +162,7 @@ def _row_texts(
   texts: list[Fields] = []
   for pool, places in zip(source.pools, drawn, strict=True):
     records = pool.texts.store.read(pool.texts.split, pool.texts.items[places])
-    if pool is source.own:
+    if pool is source.own and not reader.wanted.optional:
       for record in records:
         reader.wanted.check(record)
     texts += _pool_texts(reader, pool, pool.texts.items[places], records, rng)

@@ -22,11 +22,13 @@ class TaskFields:
     candidates: K, the room for candidates; 0: none are read.
     count: whether a count is read.
     moment: whether a moment is read.
+    optional: whether a training text may lack them: captions, which align and nothing else.
   """
 
   candidates: int = 0
   count: bool = False
   moment: bool = False
+  optional: bool = False
 
   @property
   def answered(self) -> bool:

@@ -52,7 +52,8 @@ class MultipleChoiceQA:
 
   @property
   def wanted(self) -> TaskFields:
-    return TaskFields(candidates=self.questions.sizes.candidates)
+    sizes = self.questions.sizes
+    return TaskFields(candidates=sizes.candidates, optional=sizes.scoring == "contrastive")
 
   def loss(
       self, model: MLA, params: Params, batch: Batch, rng: jax.Array
@@ -145,7 +146,7 @@ def _evaluation(resamples: int, texts: Texts, scores: np.ndarray) -> Evaluation:
       [record.question_type for record in records],
       mask=mask,
       clusters=np.array([record.video_id for record in records]),
-      dataset_types=dataset_types(texts),
+      dataset_types=dataset_types(texts, records),
       resamples=resamples,
   ) | {"questions_without_video": texts.missing}
   points = multiple_choice.points(scores, answers, mask)

@@ -128,7 +128,7 @@ def _evaluation(
       [record.question_type for record in records],
       vocabulary,
       clusters=np.array([record.video_id for record in records]),
-      dataset_types=dataset_types(texts),
+      dataset_types=dataset_types(texts, records),
       resamples=resamples,
   ) | {"questions": len(records), "questions_without_video": texts.missing}
   rows = [

@@ -1,11 +1,13 @@
 """What the tasks that ask questions about a video share: encoding, and the alignment beside."""
 
+from collections.abc import Sequence
 import dataclasses
 
 import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
+from mla_jax.data.records import TextRecord
 from mla_jax.data.sources import Texts
 from mla_jax.evals.question_types import BY_DATASET, QuestionTypes
 from mla_jax.models.mla import MLA, Encoded
@@ -93,7 +95,8 @@ class Questions:
     return total + alignment, metrics | parts
 
 
-def dataset_types(texts: Texts) -> QuestionTypes | None:
-  """Names and groups of the question types, where the dataset is known to have some."""
+def dataset_types(texts: Texts, records: Sequence[TextRecord]) -> QuestionTypes | None:
+  """Names and groups of the types of the questions, where the dataset has and states some."""
   dataset: str = texts.store.manifest["dataset"]
-  return BY_DATASET.get(dataset, BY_DATASET.get(dataset.removesuffix("_qa")))
+  found = BY_DATASET.get(dataset, BY_DATASET.get(dataset.removesuffix("_qa")))
+  return found if all(record.question_type for record in records) else None
