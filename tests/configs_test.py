@@ -27,9 +27,11 @@ TEXTS = {
     "timed_captions": ("timed_captions", "train"),
     "qa_action": ("tgif_qa_action", "test"),
     "qa_count": ("tgif_qa_count", "test"),
+    "localisation": ("charades_sta", "test"),
 }
 # One config for each task and kind of data is run; the others differ in names and sizes.
 RUN = (
+    "charades_sta.py",
     "demo.py",
     "msrvtt_mini_qa.py",
     "msrvtt_mini_retrieval.py",

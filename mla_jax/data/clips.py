@@ -38,8 +38,13 @@ def finish(
   if raw is None or media is None:
     return example
   record = media.parse(raw)
-  index, mask, segment, seconds, bounds = _choose(record, jitter, shapes)
-  example |= {"frame_mask": mask, "frame_segment": segment, "frame_time": seconds}
+  index, mask, segment, seconds, span, bounds = _choose(record, jitter, shapes)
+  example |= {
+      "frame_mask": mask,
+      "frame_segment": segment,
+      "frame_time": seconds,
+      "frame_span": span,
+  }
   if times is not None:
     example["overlap"] = _overlap(bounds, times, shapes)
   if media.kind == "features":
@@ -53,10 +58,10 @@ def finish(
 
 def _choose(
     record: dict[str, tf.Tensor], jitter: tf.Tensor, shapes: Shapes
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+) -> tuple[tf.Tensor, ...]:
   def choose(
       times: np.ndarray, duration: np.ndarray, jitter: np.ndarray
-  ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+  ) -> tuple[np.ndarray, ...]:
     choice = choose_frames(
         times,
         float(duration),
@@ -65,12 +70,13 @@ def _choose(
         jitter=jitter,
     )
     seconds = np.where(choice.mask, times[choice.index], 0.0).astype(np.float32)
-    return choice.index, choice.mask, choice.segment, seconds, choice.bounds
+    return choice.index, choice.mask, choice.segment, seconds, choice.span, choice.bounds
 
-  types = [tf.int32, tf.bool, tf.int32, tf.float32, tf.float32]
+  types = [tf.int32, tf.bool, tf.int32, tf.float32, tf.float32, tf.float32]
   chosen = tf.numpy_function(choose, [record["time"], record["duration"], jitter], types)
   for field in chosen[:4]:
     field.set_shape((shapes.frames,))
+  chosen[4].set_shape((shapes.frames, 2))
   return tuple(chosen)
 
 
