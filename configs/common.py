@@ -8,7 +8,8 @@ def base(name: str, task: str) -> ConfigDict:
   """Every key a run has, with the values most runs keep."""
   config = ConfigDict()
   config.name = name
-  config.task = task  # "retrieval" or "open_ended_qa".
+  # "retrieval", "open_ended_qa", "multiple_choice_qa", "counting" or "localisation".
+  config.task = task
   config.seed = 0
   config.data = data()
   config.model = model()
@@ -42,6 +43,7 @@ def data() -> ConfigDict:
   # Inside the family's folder, or anywhere by a whole path; .model is SentencePiece, .json what the
   # tokenizers library writes. Not read where model.text.pretrained brings its own.
   config.tokenizer = "retrieval/tokenizer.model"
+  config.candidates = 5  # Room for them in multiple choice; questions may have fewer.
   config.captions = 1  # Texts a source draws for a video, which is encoded once for all of them.
   config.num_frames = 8
   config.frame_jitter = 1.0  # Where in its run a training frame is: 0 = the middle, 1 = anywhere.
@@ -122,6 +124,10 @@ def model() -> ConfigDict:
       "cache": ml_collections.config_dict.placeholder(str),
   })
   config.fusion = ConfigDict({"layers": 2, "heads": 4})
+  # "answer"; "ordinal": P(count > k), k = 0 .. num_answers - 1; "span": start and end of a moment.
+  config.head = "answer"
+  # What the head puts out: answers of open-ended QA, 1 (a score) of multiple choice and of counting
+  # by regression, 2 of "span"; 0: no head.
   config.num_answers = 1000
   return config
 
@@ -180,6 +186,12 @@ def evaluation() -> ConfigDict:
       "batch_size": 64,
       "bootstrap": 1000,
       "examples": 12,  # In the report.
+      # Multiple choice and localisation: "head", or "contrastive": the similarity of video and
+      # text, for which any checkpoint that was aligned will do.
+      "scoring": "head",
+      # Localisation: "windows" (R@n at IoU), "didemo" (21 moments) or "qvhighlights".
+      "moments": "windows",
+      "nms": 0.5,  # Localisation: of two windows that overlap by more IoU the better one counts.
       "segment_score": 0.0,  # Retrieval: weight of the segments' score beside the global cosine.
   })
 
@@ -235,6 +247,53 @@ def vit_base(config: ConfigDict, *, frames: int = 8) -> None:
   model.text.layers, model.text.heads = 12, 12
   model.fusion.layers, model.fusion.heads = 4, 12
   config.optimizer.learning_rate = 1e-4
+
+
+def questions(
+    config: ConfigDict, family: str, texts: str, *, rows: int, text_length: int
+) -> None:
+  """Trains on the questions of a folder of texts and is evaluated on its test split."""
+  data = config.data
+  data.family, data.eval_texts = family, texts
+  data.tokenizer = f"{texts}/tokenizer.model"
+  data.sources.questions = source(texts, "train", rows, unit="text")
+  data.text_length = text_length
+
+
+def multiple_choice(config: ConfigDict, *, candidates: int = 5) -> None:
+  """Scores each candidate by a head that puts out one number."""
+  config.data.candidates = candidates
+  config.model.num_answers = 1
+
+
+def localisation(config: ConfigDict, *, moments: str = "windows") -> None:
+  """Finds moments by a head for their start and end; the segments align by their times."""
+  config.model.head, config.model.num_answers = "span", 2
+  config.loss.segment_pairing = "timed+latent"
+  config.eval.moments = moments
+
+
+def caption_variants(
+    config: ConfigDict, args: ConfigDict, *, frames: int, segments: int
+) -> ConfigDict:
+  """What `features` and `debug` change of a run with captions or queries."""
+  config.model.video.max_frames = max(config.model.video.max_frames, frames)
+  config.data.num_frames = frames
+  if not args.features:
+    vit_base(config, frames=frames)
+  config.data.video_segments = segments
+  return debug(config) if args.debug else config
+
+
+def question_variants(config: ConfigDict, args: ConfigDict, *, frames: int = 8) -> ConfigDict:
+  """What `features`, `no_video` and `debug` change of a run with questions."""
+  config.data.num_frames = frames
+  if not args.features:
+    vit_base(config, frames=frames)
+  if args.no_video:
+    config.name += "_no_video"
+    without_video(config)
+  return debug(config) if args.debug else config
 
 
 def without_video(config: ConfigDict) -> None:

@@ -66,6 +66,7 @@ def open_run(config: ConfigDict, workdir: pathlib.Path) -> Run:
       tokenizer=tokenizer,
       shapes=_shapes(config.data),
       answers=_answers(workdir, config) if task.needs_answers else None,
+      wanted=task.wanted,
       process=jax.process_index(),
       processes=jax.process_count(),
   )

@@ -17,7 +17,9 @@ from tqdm import tqdm
 from mla_jax import sharding
 from mla_jax.data import examples, text_states
 from mla_jax.data.pipeline import Reader
+from mla_jax.data.records import TextRecord
 from mla_jax.data.sources import Pool, Source
+from mla_jax.data.task_fields import Words, answer_text, with_answer
 from mla_jax.data.text import TokenizedText
 from mla_jax.data.text_states import TextStates
 from mla_jax.errors import UserError
@@ -62,24 +64,25 @@ def with_cached_texts(run: Run, sources: tuple[Source, ...], params: Any) -> Run
 
 
 def _training_texts(reader: Reader, sources: tuple[Source, ...]) -> Iterator[TokenizedText]:
-  """Every text that a step may draw, and every alignment text of a question."""
-  pools = [pool for source in sources for pool in source.pools]
-  for pool in pools:
-    for text, segments, answer in _texts_of(pool):
-      variants = [(text, segments)]
-      if reader.answers is not None:
-        variants.append(examples.with_answer(text, segments, answer))
-      for words, parts in variants:
-        yield examples.tokenize(words, parts, reader.tokenizer, reader.shapes)[0]
+  """Every text that a step may draw, alone and with what it may be answered with."""
+  for source in sources:
+    for pool in source.pools:
+      for record in pool.texts.store.read(pool.texts.split, pool.texts.items):
+        for words in _texts_of(reader, pool, record):
+          yield examples.tokenize(*words, reader.tokenizer, reader.shapes)[0]
 
 
-def _texts_of(pool: Pool) -> Iterator[tuple[str, tuple[Any, ...], str]]:
-  for record in pool.texts.store.read(pool.texts.split, pool.texts.items):
-    if pool.sentences:
-      for text, segments in examples.runs_of_sentences(record, pool.sentences):
-        yield text, segments, record.answer
-    else:
-      yield record.text, record.segments, record.answer
+def _texts_of(reader: Reader, pool: Pool, record: TextRecord) -> Iterator[Words]:
+  asks = reader.answers is not None or reader.wanted.answered
+  whole: list[Words] = [(record.text, record.segments)]
+  runs = examples.runs_of_sentences(record, pool.sentences) if pool.sentences else whole
+  for words in runs:
+    yield words
+    if asks:
+      yield with_answer(*words, answer_text(record))
+    if reader.wanted.candidates:
+      for candidate in record.candidates:
+        yield with_answer(*words, candidate)
 
 
 def _weights(params: Any, model: MLA) -> str:

@@ -3,10 +3,15 @@
 import json
 import pathlib
 
+import jax
 import pytest
 
 from mla_jax import config_lib, eval_lib, train_lib
+from mla_jax.config_reads import record_reads, unread_keys
+from mla_jax.config_values import flatten
+from mla_jax.data.text import Tokenizer, train_tokenizer
 from tests import tiny
+from tests.config_shapes import loss_shapes
 
 CONFIGS = sorted(
     path.name
@@ -15,16 +20,45 @@ CONFIGS = sorted(
 )
 
 
+# What the tiny dataset offers: folder of texts -> dataset, and its split that is evaluated.
+TEXTS = {
+    "retrieval": ("msrvtt_retrieval", "validate"),
+    "qa": ("msrvtt_qa", "val"),
+    "timed_captions": ("timed_captions", "train"),
+    "qa_action": ("tgif_qa_action", "test"),
+    "qa_count": ("tgif_qa_count", "test"),
+    "localisation": ("charades_sta", "test"),
+}
+# One config for each task and kind of data is run; the others differ in names and sizes.
+RUN = (
+    "charades_sta.py",
+    "demo.py",
+    "msrvtt_mini_qa.py",
+    "msrvtt_mini_retrieval.py",
+    "msrvtt_qa.py",
+    "msrvtt_retrieval.py",
+    "msvd_qa.py",
+    "msvd_retrieval.py",
+    "tgif_qa_action.py",
+    "tgif_qa_count.py",
+)
+
+
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-  """The tiny dataset under a family's name, features and frames, made when first asked for."""
-  made: dict[tuple[str, str], pathlib.Path] = {}
+  """The tiny dataset as a config's family and kind of media, made when first asked for."""
+  made: dict[tuple[str, str, str], pathlib.Path] = {}
 
-  def prepare(family: str, media: str) -> pathlib.Path:
-    if (family, media) not in made:
-      root = tmp_path_factory.mktemp(f"{family}_{media}")
-      made[family, media] = tiny.prepare(root, media=media, family=family, videos=24)
-    return made[family, media]
+  def prepare(config) -> pathlib.Path:
+    family = config.data.family
+    media = "features" if config.model.video.kind == "features" else "frames"
+    own = TEXTS[config.data.eval_texts][0]
+    datasets = tiny.MSRVTT if own in tiny.MSRVTT else (own,)
+    key = (family, media, datasets[0])
+    if key not in made:
+      root = tmp_path_factory.mktemp("_".join(key))
+      made[key] = tiny.prepare(root, media=media, family=family, videos=24, datasets=datasets)
+    return made[key]
 
   return prepare
 
@@ -34,7 +68,7 @@ def overrides(config, data: pathlib.Path) -> dict:
   changes = {
       "data.dir": str(data),
       "data.dev_fraction": 0.3,
-      "data.eval_split": "val" if config.data.eval_texts == "qa" else "validate",
+      "data.eval_split": TEXTS[config.data.eval_texts][1],
       "model.video.feature_width": tiny.FEATURES,
   }
   return changes | {f"data.sources.{name}.split": "train" for name in config.data.sources}
@@ -49,12 +83,36 @@ def test_the_full_size_builds_and_rejects_an_unknown_argument(name):
     config_lib.load_config(f"configs/{name}:no_such_argument")
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory) -> Tokenizer:
+  path = tmp_path_factory.mktemp("text") / "tokenizer.model"
+  train_tokenizer(["what runs ?", "a dog", "a cat"] * 6, path, 40)
+  return Tokenizer.load(path)
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name not in RUN])
+def test_the_full_size_has_a_step_and_no_key_that_nothing_reads(name, tokenizer):
+  config = record_reads(config_lib.load_config(f"configs/{name}"))
+  with pytest.raises(AttributeError):
+    config.data.no_such_key = 1
+  ((loss, metrics), grads), params = loss_shapes(config, tokenizer)
+  assert loss.shape == ()
+  assert metrics
+  same = jax.tree.map(lambda a, b: (a.shape, a.dtype) == (b.shape, b.dtype), grads, params)
+  assert all(jax.tree.leaves(same))
+  # Read by what needs data or devices: the sources, the optimizer, the loop.
+  later = ("data.", "eval.", "mesh.", "name", "optimizer.", "train.", "model.text.cache")
+  assert [key for key in unread_keys(config) if not key.startswith(later)] == []
+  known = flatten(config_lib.load_config("configs/msrvtt_mini_qa.py"))
+  extra = [key for key in flatten(config) if key not in known]
+  assert [key for key in extra if not key.startswith("data.sources.")] == []
+
+
+@pytest.mark.parametrize("name", RUN)
 def test_the_debug_size_trains_and_evaluates(name, prepared, tmp_path):
   path = f"configs/{name}:debug"
   config = config_lib.load_config(path)
-  media = "features" if config.model.video.kind == "features" else "frames"
-  data = prepared(config.data.family, media)
+  data = prepared(config)
   config = config_lib.load_config(path, overrides(config, data))
   run = train_lib.train(config, tmp_path)  # Raises on an unread key.
   assert run is not None
@@ -83,8 +141,8 @@ def test_a_pretrained_text_encoder(name, prepared, tmp_path):
 
 
 def test_a_key_nobody_reads_is_an_error(prepared, tmp_path):
-  data = prepared("msrvtt", "features")
   path = "configs/msrvtt_mini_retrieval.py:debug"
+  data = prepared(config_lib.load_config(path))
   config = config_lib.load_config(path, overrides(config_lib.load_config(path), data))
   with config.unlocked():
     config.data.video_segmens = 3

@@ -1,4 +1,8 @@
-"""A tiny dataset in MSR-VTT's layout, made here, for tests that go through `prepare`."""
+"""Tiny datasets made here, for tests that go through `prepare`.
+
+Captions, open-ended questions and timed sentences come in MSR-VTT's layout, each other kind of text
+in the official layout of one set that has it; all are about the same videos.
+"""
 
 import json
 import pathlib
@@ -10,6 +14,9 @@ from mla_jax.data import prepare_dataset
 COLOURS = ("red", "green", "blue", "yellow", "white", "black")
 ACTIONS = ("runs", "sleeps", "sings", "falls")
 FEATURES = 16
+MSRVTT = ("msrvtt_retrieval", "msrvtt_qa", "timed_captions")
+_CHOICE = ("gif_name", "question", "a1", "a2", "a3", "a4", "a5", "answer", "vid_id", "key")
+_COUNT = ("gif_name", "question", "answer", "vid_id", "key")
 
 
 def write_annotations(
@@ -23,6 +30,7 @@ def write_annotations(
   data: dict[str, list[dict]] = {"videos": [], "sentences": []}
   questions: dict[str, list[dict]] = {"train": [], "val": []}
   segments = {}
+  others: dict[str, list] = {}
   for number in range(first, first + videos):
     name, split = f"video{number}", "validate" if number % 4 == 3 else "train"
     colour, action = _scene(number)
@@ -44,10 +52,40 @@ def write_annotations(
           "timestamps": [[0.0, 3.0], [3.0, 6.0]],
           "sentences": [f"A {colour} dog comes.", f"It {action}."],
       }
+    _add_others(number, split, others)
   (directory / "MSRVTT_data.json").write_text(json.dumps(data))
   (directory / "segments.json").write_text(json.dumps(segments))
   for split, found in questions.items():
     (directory / f"{split}_qa.json").write_text(json.dumps(found))
+  for name, lines in others.items():
+    (directory / name).write_text("".join(lines))
+
+
+def _add_others(number: int, split: str, files: dict[str, list]) -> None:
+  """Adds a video's lines to the files of the sets with candidates, counts and moments.
+
+  The features of a video show its colour throughout, its action from 3 s on.
+  """
+  colour, action = _scene(number)
+  name, kind = f"video{number}", "Train" if split == "train" else "Test"
+  actions = [*ACTIONS, "barks"]
+  choice = files.setdefault(f"{kind}_action_question.csv", ["\t".join(_CHOICE) + "\n"])
+  line = (name, f"what does the {colour} dog do ?", *actions, actions.index(action), number, "ACT")
+  choice.append("\t".join(map(str, line)) + "\n")
+  count = files.setdefault(f"{kind}_count_question.csv", ["\t".join(_COUNT) + "\n"])
+  times = 2 + ACTIONS.index(action)
+  line = (name, f"how often does the {colour} dog bark ?", times, number, "COUNT")
+  count.append("\t".join(map(str, line)) + "\n")
+  if split == "train" or number % 8 == 3:
+    lengths = files.setdefault(f"Charades_v1_{kind.lower()}.csv", ["id,length\n"])
+    lengths.append(f"{name},6.0\n")
+    moments = files.setdefault(f"charades_sta_{kind.lower()}.txt", [])
+    moments.append(f"{name} 3.0 6.0##the dog {action}.\n")
+  mc = files.setdefault("MSR_MC_test.csv", ["key\tvid_key\ta1\ta2\ta3\ta4\ta5\tanswer\n"])
+  captions = [f"a {other} dog {action}" for other in COLOURS[:5]]
+  if split != "train" and colour in COLOURS[:5]:
+    answer = COLOURS.index(colour)
+    mc.append("\t".join(map(str, (number, name, *captions, answer))) + "\n")
 
 
 def write_features(directory: pathlib.Path, *, videos: int = 40, first: int = 0) -> None:
@@ -85,12 +123,13 @@ def prepare(
     videos: int = 40,
     first: int = 0,
     family: str = "msrvtt",
+    datasets: tuple[str, ...] = MSRVTT,
 ) -> pathlib.Path:
-  """Prepares all three datasets into one family under `root`; returns the `--out` folder."""
+  """Prepares the datasets into one family under `root`; returns the `--out` folder."""
   annotations, folder, out = root / "annotations", root / media, root / "out"
   write_annotations(annotations, videos=videos, first=first)
   {"features": write_features, "frames": write_frames}[media](folder, videos=videos, first=first)
-  for dataset in ("msrvtt_retrieval", "msrvtt_qa", "timed_captions"):
+  for dataset in datasets:
     prepare_dataset.prepare(
         prepare_dataset.Options(
             dataset=dataset,

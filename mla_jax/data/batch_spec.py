@@ -9,17 +9,22 @@ from ml_collections import ConfigDict
 import numpy as np
 
 from mla_jax.data import sources
+from mla_jax.data.examples import NOTHING_MORE
+from mla_jax.data.task_fields import TaskFields
 
 Spec = dict[str, jax.ShapeDtypeStruct]
 
 
-def train_batch(config: ConfigDict, rows: int, *, answers: bool) -> Spec:
+def train_batch(
+    config: ConfigDict, rows: int, *, answers: bool, wanted: TaskFields = NOTHING_MORE
+) -> Spec:
   """The fields of a training batch; see "Batch" in docs/architecture.md.
 
   Args:
     config: of the run.
     rows: B, of the global batch.
     answers: whether the task needs them.
+    wanted: what else it reads of a text.
   """
   slots = sources.slots(config.data)
   texts = (rows,) if slots == 1 else (rows, slots)
@@ -28,11 +33,27 @@ def train_batch(config: ConfigDict, rows: int, *, answers: bool) -> Spec:
       "example_id": _array(texts, np.int32),
       "video_key": _array((rows,), np.int32),
   }
+  if answers or wanted.answered:
+    spec |= text_fields(config, texts, "align_")
   if answers:
-    spec |= text_fields(config, texts, "align_") | {"answer": _array(texts, np.int32)}
+    spec["answer"] = _array(texts, np.int32)
+  spec |= _task_fields(config, texts, wanted)
   if config.model.use_video:
     pairs = config.data.video_segments, config.data.text_segments
     spec |= video_fields(config, rows) | {"overlap": _array((*texts, *pairs), np.float32)}
+  return spec
+
+
+def _task_fields(config: ConfigDict, texts: tuple[int, ...], wanted: TaskFields) -> Spec:
+  spec: Spec = {}
+  if wanted.candidates:
+    each = (*texts, wanted.candidates)
+    spec |= text_fields(config, each, "candidate_")
+    spec |= {"candidate_mask": _array(each, np.bool_), "answer": _array(texts, np.int32)}
+  if wanted.count:
+    spec["count"] = _array(texts, np.int32)
+  if wanted.moment:
+    spec["moment"] = _array((*texts, 2), np.float32)
   return spec
 
 
@@ -62,6 +83,7 @@ def video_fields(config: ConfigDict, rows: int) -> Spec:
       "frame_mask": _array(frames, np.bool_),
       "frame_time": _array(frames, np.float32),
       "frame_segment": _array(frames, np.int32),
+      "frame_span": _array((*frames, 2), np.float32),
   }
 
 

@@ -48,8 +48,13 @@ def finish(
     return example
   record = media.parse(raw)
   key = example["video_key"]
-  index, mask, segment, seconds, bounds = _choose(record, jitter, key, shapes, probe)
-  example |= {"frame_mask": mask, "frame_segment": segment, "frame_time": seconds}
+  index, mask, segment, seconds, span, bounds = _choose(record, jitter, key, shapes, probe)
+  example |= {
+      "frame_mask": mask,
+      "frame_segment": segment,
+      "frame_time": seconds,
+      "frame_span": span,
+  }
   if times is not None:
     example["overlap"] = _overlap(bounds, times, shapes)
   if media.kind == "features":
@@ -69,10 +74,10 @@ def _choose(
     video_key: tf.Tensor,
     shapes: Shapes,
     probe: str | None,
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+) -> tuple[tf.Tensor, ...]:
   def choose(
       times: np.ndarray, duration: np.ndarray, jitter: np.ndarray, video_key: np.ndarray
-  ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+  ) -> tuple[np.ndarray, ...]:
     choice = choose_frames(
         times,
         float(duration),
@@ -83,12 +88,13 @@ def _choose(
     seconds = np.where(choice.mask, times[choice.index], 0.0).astype(np.float32)
     if probe is not None:
       choice = probes.spoil_frames(probe, choice, int(video_key))
-    return choice.index, choice.mask, choice.segment, seconds, choice.bounds
+    return choice.index, choice.mask, choice.segment, seconds, choice.span, choice.bounds
 
-  types = [tf.int32, tf.bool, tf.int32, tf.float32, tf.float32]
+  types = [tf.int32, tf.bool, tf.int32, tf.float32, tf.float32, tf.float32]
   chosen = tf.numpy_function(choose, [record["time"], record["duration"], jitter, video_key], types)
   for field in chosen[:4]:
     field.set_shape((shapes.frames,))
+  chosen[4].set_shape((shapes.frames, 2))
   return tuple(chosen)
 
 

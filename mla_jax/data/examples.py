@@ -1,6 +1,7 @@
 """From a text record to the arrays of one example, with every random choice made here."""
 
 import dataclasses
+import functools
 from typing import TypeAlias
 
 import numpy as np
@@ -8,10 +9,14 @@ import numpy as np
 from mla_jax.data.annotations.schema import Segment
 from mla_jax.data.records import TextRecord
 from mla_jax.data.segments import merge_segments
+from mla_jax.data.task_fields import TaskFields, answer_text, candidate_fields, with_answer
 from mla_jax.data.text import TokenizedText, Tokenizer
 from mla_jax.data.text_states import TextStates
 
 Fields: TypeAlias = dict[str, np.ndarray]
+NOTHING_MORE = TaskFields()
+# What stands for "unknown" where it is not 0.
+_NOTHING = {"times": np.nan, "answer": -1, "count": -1, "moment": np.nan}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +76,7 @@ def example_fields(
     shapes: Shapes,
     *,
     answers: dict[str, int] | None,
+    wanted: TaskFields = NOTHING_MORE,
     align: bool,
     sentences: int = 0,
     rng: np.random.Generator | None = None,
@@ -83,30 +89,37 @@ def example_fields(
     tokenizer: of the run.
     shapes: sizes of the batch.
     answers: answer -> class; None for tasks without answers.
+    wanted: what else the task reads.
     align: add `align_text*`, a question with its answer (training only: it holds the answer).
     sentences: keep a random run of at most this many timed segments; 0 keeps the whole text.
     rng: draws that run; None keeps the whole text.
     states: of a frozen text encoder; they hold every text that may be drawn.
+
+  Raises:
+    UserError: the text has more candidates than there is room for.
   """
   text, segments = record.text, record.segments
   if sentences and rng is not None:
     runs = runs_of_sentences(record, sentences)
     text, segments = runs[int(rng.integers(len(runs)))] if len(runs) > 1 else runs[0]
-  fields = text_fields(text, segments, tokenizer, shapes, states=states)
+  make = functools.partial(text_fields, tokenizer=tokenizer, shapes=shapes, states=states)
+  fields = make(text, segments) | wanted.others(record, rng)
   if answers is not None:
     fields["answer"] = np.array(answers.get(record.answer, -1), np.int32)
-    if align:
-      full, parts = with_answer(text, segments, record.answer)
-      fields |= text_fields(full, parts, tokenizer, shapes, prefix="align_", states=states)
+  if wanted.candidates:
+    tokens = functools.partial(make, prefix="candidate_")
+    fields |= candidate_fields((text, segments), record, wanted.candidates, tokens)
+  if align and (answers is not None or wanted.answered):
+    fields |= make(*with_answer(text, segments, answer_text(record)), prefix="align_")
   return fields
 
 
 def blank_fields(fields: Fields) -> Fields:
   """Padding with the shapes of `fields`: nothing in it is real."""
   blank = {name: np.zeros_like(value) for name, value in fields.items()}
-  blank["times"] = np.full_like(fields["times"], np.nan)
-  if "answer" in fields:
-    blank["answer"] = np.array(-1, np.int32)
+  for name, nothing in _NOTHING.items():
+    if name in fields:
+      blank[name] = np.full_like(fields[name], nothing)
   return blank
 
 
@@ -124,13 +137,3 @@ def _run(text: str, kept: tuple[Segment, ...]) -> tuple[str, tuple[Segment, ...]
       dataclasses.replace(part, start=part.start - origin, end=part.end - origin) for part in kept
   )
   return text[origin : kept[-1].end], moved
-
-
-def with_answer(
-    question: str, segments: tuple[Segment, ...], answer: str
-) -> tuple[str, tuple[Segment, ...]]:
-  """The alignment text of a question: itself with its answer, a segment of its own."""
-  if not answer:  # A caption among questions: its own text is what aligns.
-    return question, segments
-  full = f"{question} {answer}"
-  return full, (*segments, Segment(len(question) + 1, len(full)))

@@ -13,12 +13,14 @@ class FrameChoice:
     index: int32 `[T]`, positions in the stored frames, 0 on padding.
     mask: bool `[T]`, True on real frames.
     segment: int32 `[T]`, 1..N in time order, 0 on padding.
+    span: float32 `[T, 2]`, seconds each frame stands for, wherever jitter put it; 0 on padding.
     bounds: float32 `[N, 2]`, seconds each segment covers; NaN where it does not exist.
   """
 
   index: np.ndarray
   mask: np.ndarray
   segment: np.ndarray
+  span: np.ndarray
   bounds: np.ndarray
 
 
@@ -44,13 +46,14 @@ def choose_frames(
   starts = np.arange(taken + 1) * stored // taken
   index[:taken] = starts[:-1] + (jitter[:taken] * np.diff(starts)).astype(np.int32)
   segment[:taken] = place * real // taken + 1
-  # A segment covers the runs of stored frames its taken frames stand for, wherever jitter put them.
   ends = np.append(times[1:], max(duration, times[-1]))
+  span = np.zeros((frames, 2), np.float32)
+  span[:taken, 0], span[:taken, 1] = times[starts[:-1]], ends[starts[1:] - 1]
   bounds = np.full((segments, 2), np.nan, np.float32)
   for number in range(real):
     places = np.flatnonzero(segment[:taken] == number + 1)
-    bounds[number] = times[starts[places[0]]], ends[starts[places[-1] + 1] - 1]
-  return FrameChoice(index, np.arange(frames) < taken, segment, bounds)
+    bounds[number] = span[places[0], 0], span[places[-1], 1]
+  return FrameChoice(index, np.arange(frames) < taken, segment, span, bounds)
 
 
 def temporal_iou(video: np.ndarray, text: np.ndarray) -> np.ndarray:

@@ -7,9 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 from mla_jax.data import clips, order, probes
-from mla_jax.data.examples import Fields, Shapes, blank_fields, example_fields
-from mla_jax.data.records import MediaStore
+from mla_jax.data.examples import NOTHING_MORE, Fields, Shapes, blank_fields, example_fields
+from mla_jax.data.records import MediaStore, TextRecord
 from mla_jax.data.sources import Pool, Source, Texts
+from mla_jax.data.task_fields import TaskFields
 from mla_jax.data.text import Tokenizer
 from mla_jax.data.text_states import TextStates
 from mla_jax.errors import UserError
@@ -27,6 +28,7 @@ class Reader:
     tokenizer: of the run.
     shapes: sizes of a batch.
     answers: answer -> class; None for tasks without answers.
+    wanted: what else the task reads of a text.
     states: what a frozen text encoder makes of every training text; None: texts are token ids.
     probe: what is spoilt in evaluation, see `probes`.
     process, processes: which share of every batch is read here; rows are divided in order.
@@ -36,6 +38,7 @@ class Reader:
   tokenizer: Tokenizer
   shapes: Shapes
   answers: dict[str, int] | None
+  wanted: TaskFields = NOTHING_MORE
   states: TextStates | None = None
   probe: str | None = None
   process: int = 0
@@ -141,9 +144,15 @@ def text_batches(
     records = texts.store.read(texts.split, texts.items[places])
     rows = []
     for place, record in zip(places, records, strict=True):
+      reader.wanted.check(record)
       spoilt = probes.swap_phrases(record) if reader.probe == probes.SWAPPED else record
       row = example_fields(
-          spoilt, reader.tokenizer, reader.shapes, answers=reader.answers, align=False
+          spoilt,
+          reader.tokenizer,
+          reader.shapes,
+          answers=reader.answers,
+          wanted=reader.wanted,
+          align=False,
       )
       if with_video:
         row |= _eval_video(reader, int(texts.videos[place]))
@@ -172,7 +181,11 @@ def _row_texts(
   """The fields of the texts of one row, with an axis `[C]` if C > 1: every text in its slot."""
   texts: list[Fields] = []
   for pool, places in zip(source.pools, drawn, strict=True):
-    texts += _pool_texts(reader, pool, pool.texts.items[places], rng)
+    records = pool.texts.store.read(pool.texts.split, pool.texts.items[places])
+    if pool is source.own and not reader.wanted.optional:
+      for record in records:
+        reader.wanted.check(record)
+    texts += _pool_texts(reader, pool, pool.texts.items[places], records, rng)
     texts += [blank_fields(texts[0])] * (pool.count - len(places))
   if reader.shapes.captions == 1:
     return texts[0]
@@ -181,7 +194,11 @@ def _row_texts(
 
 
 def _pool_texts(
-    reader: Reader, pool: Pool, items: np.ndarray, rng: np.random.Generator
+    reader: Reader,
+    pool: Pool,
+    items: np.ndarray,
+    records: list[TextRecord],
+    rng: np.random.Generator,
 ) -> list[Fields]:
   return [
       example_fields(
@@ -189,13 +206,14 @@ def _pool_texts(
           reader.tokenizer,
           reader.shapes,
           answers=reader.answers,
+          wanted=reader.wanted,
           align=True,
           sentences=pool.sentences,
           rng=rng,
           states=reader.states,
       )
       | {"mask": np.array(True), "example_id": np.array(item, np.int32)}
-      for record, item in zip(pool.texts.store.read(pool.texts.split, items), items, strict=True)
+      for record, item in zip(records, items, strict=True)
   ]
 
 
@@ -237,10 +255,15 @@ def _batches(
 ) -> Iterator[Fields]:
   """Runs `fetch` in Python per batch and the media work per example in the graph, in parallel."""
   names, signature = _signature(fetch, dataset)
+  failures: list[UserError] = []
 
   def lookup(*arguments: tf.Tensor) -> dict[str, tf.Tensor]:
     def stacked(*values: np.ndarray) -> list[np.ndarray]:
-      rows = fetch(*values)
+      try:
+        rows = fetch(*values)
+      except UserError as error:
+        failures.append(error)
+        raise
       return [np.stack([row[name] for row in rows]) for name in names]
 
     columns = tf.numpy_function(stacked, arguments, [spec.dtype for spec in signature])
@@ -256,7 +279,17 @@ def _batches(
       num_parallel_calls=tf.data.AUTOTUNE,
   )
   dataset = dataset.batch(batch, drop_remainder=True).prefetch(_PREFETCH)
-  return dataset.as_numpy_iterator()
+  return _with_own_errors(dataset.as_numpy_iterator(), failures)
+
+
+def _with_own_errors(batches: Iterator[Fields], failures: list[UserError]) -> Iterator[Fields]:
+  """Raises what `fetch` raised instead of what tf.data makes of it, a page of text."""
+  try:
+    yield from batches
+  except tf.errors.OpError:
+    if failures:
+      raise failures[0] from None
+    raise
 
 
 def _signature(

@@ -41,7 +41,7 @@ _ACTIVITYNET_QA = (
 
 # The dataset's README (MILVLG/activitynet-qa:dataset/README.md): types 3 to 8 are the free ones.
 ACTIVITYNET_QA = QuestionTypes(
-    names={str(i): name for i, name in enumerate(_ACTIVITYNET_QA)},
+    names={str(i): name for i, name in enumerate(_ACTIVITYNET_QA)} | {"yes_no": "yes/no"},
     groups={"free": _ACTIVITYNET_QA[3:]},
 )
 

@@ -1,8 +1,9 @@
-"""Text states that look at the video, pooled into answer logits."""
+"""States of one side that look at the other, and the heads that turn them into answers."""
 
 import dataclasses
 
 from flax import linen as nn
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
@@ -18,9 +19,11 @@ class FusionConfig:
 
 
 class Fusion(nn.Module):
-  """Transformer over the text states that attends to the frame states in every layer.
+  """Transformer over one side's states that attends to the other's in every layer.
 
-  Without a video its layers are self-attention and MLP alone: the text-only twin.
+  Answers come from text states that look at the video; without a video the layers are
+  self-attention and MLP alone: the text-only twin. Spans come from frame states that look at the
+  text.
   """
 
   common: layers.Common
@@ -29,10 +32,10 @@ class Fusion(nn.Module):
   @nn.compact
   def __call__(
       self,
-      text: Float[Array, "B L D"],
-      text_mask: Bool[Array, "B L"],
-      video: Float[Array, "B T D"] | None,
-      video_mask: Bool[Array, "B T"] | None,
+      states: Float[Array, "B L D"],
+      mask: Bool[Array, "B L"],
+      other: Float[Array, "B T D"] | None,
+      other_mask: Bool[Array, "B T"] | None,
       *,
       train: bool,
   ) -> Float[Array, "B L D"]:
@@ -40,10 +43,10 @@ class Fusion(nn.Module):
         self.common,
         self.config.layers,
         self.config.heads,
-        text,
-        text_mask,
-        video,
-        video_mask,
+        states,
+        mask,
+        other,
+        other_mask,
         train=train,
     )
 
@@ -63,3 +66,38 @@ class AnswerHead(nn.Module):
     pooled = layers.Dropout(self.common.dropout)(pool(states, mask[:, None])[:, 0], train=train)
     logits = layers.Dense(self.num_answers, kernel_init=layers.table_init, name="logits")
     return logits(pooled.astype(jnp.float32))
+
+
+class OrdinalHead(nn.Module):
+  """Pooled fused states to float32 logits of P(label > k), k = 0 .. K - 1, that fall with k.
+
+  One score for all thresholds (CORAL: Cao, Mirjalili, Raschka 2020), and thresholds that ascend by
+  construction.
+  """
+
+  common: layers.Common
+  thresholds: int
+  pool_heads: int
+
+  @nn.compact
+  def __call__(
+      self, states: Float[Array, "B L D"], mask: Bool[Array, "B L"], *, train: bool
+  ) -> Float[Array, "B K"]:
+    score = AnswerHead(self.common, 1, self.pool_heads, name="score")(states, mask, train=train)
+    first = self.param("first", nn.initializers.constant(-0.5 * self.thresholds), (1,))
+    # The inverse of softplus(1): thresholds start at steps of one.
+    init = nn.initializers.constant(0.5413)
+    steps = jax.nn.softplus(self.param("steps", init, (self.thresholds - 1,)))
+    return score - jnp.concatenate([first, first + jnp.cumsum(steps)])
+
+
+class SpanHead(nn.Module):
+  """Fused frame states to float32 logits of where a span starts and where it ends."""
+
+  common: layers.Common
+
+  @nn.compact
+  def __call__(self, states: Float[Array, "B T D"], *, train: bool) -> Float[Array, "B T 2"]:
+    states = layers.Dropout(self.common.dropout)(states, train=train)
+    logits = layers.Dense(2, kernel_init=layers.table_init, name="logits")
+    return logits(states.astype(jnp.float32))

@@ -15,6 +15,8 @@ from mla_jax.models import bert_encoder, fusion, layers, pooling, text_encoder, 
 
 MAX_LOG_SCALE = math.log(100.0)
 _DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+_ANSWER_HEADS = {"answer": fusion.AnswerHead, "ordinal": fusion.OrdinalHead}
+HEADS = (*_ANSWER_HEADS, "span")
 _TEXT_ENCODERS = {"scratch": text_encoder.TextEncoder, "bert": bert_encoder.BertEncoder}
 
 
@@ -88,6 +90,7 @@ class Heads(nn.Module):
 
   common: layers.Common
   embed_dim: int
+  head: str
   num_answers: int
   pool_heads: int
   use_video: bool
@@ -99,8 +102,11 @@ class Heads(nn.Module):
     if self.use_video:
       self.video_global = pooling.AlignmentHead(*arguments)
       self.video_segment = pooling.AlignmentHead(*arguments)
-    if self.num_answers:
-      self.answer = fusion.AnswerHead(self.common, self.num_answers, self.pool_heads)
+    if self.num_answers and self.head in _ANSWER_HEADS:
+      head = _ANSWER_HEADS[self.head]
+      self.answer = head(self.common, self.num_answers, self.pool_heads)
+    elif self.num_answers:
+      self.span = fusion.SpanHead(self.common)
 
 
 class MLA(nn.Module):
@@ -111,7 +117,8 @@ class MLA(nn.Module):
   text_config: text_encoder.TextConfig
   fusion_config: fusion.FusionConfig
   embed_dim: int
-  num_answers: int  # 0: neither fusion nor answer head.
+  head: str  # One of HEADS.
+  num_answers: int  # What the head puts out; 0: neither fusion nor head.
   use_video: bool  # False: the text-only twin.
   init_temperature: float
   init_bias: float
@@ -122,9 +129,8 @@ class MLA(nn.Module):
     self.text = _TEXT_ENCODERS[self.text_config.kind](self.common, self.text_config)
     if self.num_answers:
       self.fusion = fusion.Fusion(self.common, self.fusion_config)
-    self.heads = Heads(
-        self.common, self.embed_dim, self.num_answers, self.fusion_config.heads, self.use_video
-    )
+    sizes = (self.embed_dim, self.head, self.num_answers, self.fusion_config.heads)
+    self.heads = Heads(self.common, *sizes, self.use_video)
     self.learned_scales = LearnedScales(self.init_temperature, self.init_bias, name="scales")
 
   def encode_video(
@@ -176,14 +182,38 @@ class MLA(nn.Module):
   def answer_logits(
       self, text: Encoded, video: Encoded | None, *, train: bool
   ) -> Float[Array, "B K"]:
-    """Float32 logits over the answer vocabulary for questions about their row's clip."""
+    """Float32 logits over what the answer head puts out for texts about their row's clip.
+
+    Of "answer": the classes (one of them: a score); of "ordinal": P(label > k), falling with k.
+    """
     if not self.num_answers:
       raise UserError("model.num_answers: is 0 and answers are asked for: set it")
+    if self.head == "span":
+      raise UserError("model.head='span': has no answers: use 'answer' or 'ordinal'")
     if (video is not None) != self.use_video:
       raise UserError("model.use_video: does not fit the batch: give a video exactly if it is True")
     clip = (None, None) if video is None else (video.states, video.mask)
     fused = self.fusion(text.states, text.mask, *clip, train=train)
     return self.heads.answer(fused, text.mask, train=train)
+
+  def span_logits(
+      self, text: Encoded, video: Encoded, *, train: bool
+  ) -> Float[Array, "B T 2"]:
+    """Float32 logits of the frames at which what a text tells starts and ends."""
+    if not self.num_answers or self.head != "span":
+      raise UserError("model.head: spans are asked for and there is no head for them: use 'span'")
+    fused = self.fusion(video.states, video.mask, text.states, text.mask, train=train)
+    return self.heads.span(fused, train=train)
+
+  def window_embeddings(
+      self, video: Encoded, members: Bool[Array, "B W T"], *, level: str
+  ) -> Float[Array, "B W E"]:
+    """What the frames of each window are in the shared space of a level: "global" or "segment".
+
+    Unit length, float32; zeros for a window without a real frame.
+    """
+    head = self.heads.video_global if level == "global" else self.heads.video_segment
+    return head(video.states, members & video.mask[:, None])
 
   def scales(self) -> Scales:
     """The learned scales, clipped."""
@@ -206,7 +236,11 @@ class MLA(nn.Module):
     if self.num_answers:
       rows = None if video is None else video.mask.shape[0]
       first = jax.tree.map(lambda x: x[:rows], text)
-      self.answer_logits(first, video, train=False)
+      if self.head == "span":
+        assert video is not None  # Else build_model refuses it.
+        self.span_logits(first, video, train=False)
+      else:
+        self.answer_logits(first, video, train=False)
     self.scales()
 
   __call__ = init_all
@@ -246,6 +280,9 @@ def build_model(
   check_choice("model.dtype", config.dtype, _DTYPES)
   check_choice("model.remat", config.remat, layers.REMAT)
   check_choice("model.video.kind", config.video.kind, ("features", "pixels"))
+  check_choice("model.head", config.head, HEADS)
+  if config.head == "span" and (not config.use_video or config.num_answers not in (0, 2)):
+    raise UserError("model.head='span': needs a video and model.num_answers=2 (start and end)")
   for part in ("video", "fusion"):
     heads = config[part].heads
     if heads < 1 or config.width % heads:
@@ -264,6 +301,7 @@ def build_model(
       text_config=text_encoder.TextConfig.from_config(config.text, config.width),
       fusion_config=fusion.FusionConfig(**config.fusion),
       embed_dim=config.embed_dim,
+      head=config.head,
       num_answers=config.num_answers,
       use_video=config.use_video,
       init_temperature=init_temperature,

@@ -80,7 +80,9 @@ def compile_step(config: ConfigDict, target: Target, rows: int | None = None) ->
   where = sharding.batch_sharding(mesh)
   batch = {
       name: jax.ShapeDtypeStruct(field.shape, field.dtype, sharding=where)
-      for name, field in batch_spec.train_batch(config, rows, answers=task.needs_answers).items()
+      for name, field in batch_spec.train_batch(
+          config, rows, answers=task.needs_answers, wanted=task.wanted
+      ).items()
   }
   compiled, refused = _compiled(step.lower(abstract, batch))
   return Compiled(

@@ -8,7 +8,7 @@ from mla_jax.data.sources import Texts
 from mla_jax.metrics import read_metrics
 from mla_jax.report import examples, page, plots
 from mla_jax.run import Run
-from mla_jax.tasks.base import Evaluation, numbers
+from mla_jax.tasks.base import Evaluation
 
 _SPEED = (
     "step_time",
@@ -60,20 +60,23 @@ def write_report(
 
 def _result(evaluation: Evaluation) -> str:
   """Every number of the evaluation, with its interval where it has one."""
-  rows: dict[str, Any] = {}
-  for name, value in numbers(evaluation.metrics).items():
-    *groups, last = name.split("/")
-    group = evaluation.metrics
-    for part in groups:
-      group = group[part]
-    # QA has one interval, of its accuracy; retrieval one for each of its numbers.
-    interval = group.get("interval", {})
-    ends = interval.get(last) if isinstance(interval, dict) else interval
-    shown = page.shown(value)
-    if ends and (isinstance(interval, dict) or last == "accuracy"):
-      shown += f" ({page.shown(ends[0])} to {page.shown(ends[1])})"
-    rows[name] = shown
-  return page.numbers_table(rows)
+  return page.numbers_table(shown_numbers(evaluation.metrics))
+
+
+def shown_numbers(metrics: dict[str, Any], prefix: str = "") -> dict[str, str]:
+  """The plain numbers under "a/b/c" names, each with its interval where there is one."""
+  rows: dict[str, str] = {}
+  # QA has one interval, of its accuracy; the others one for each of their numbers.
+  interval = metrics.get("interval", {})
+  intervals = interval if isinstance(interval, dict) else {"accuracy": interval}
+  for name, value in metrics.items():
+    if isinstance(value, dict):
+      rows |= shown_numbers(value, f"{prefix}{name}/") if name != "interval" else {}
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+      low_high = intervals.get(name)
+      span = f" ({page.shown(low_high[0])} to {page.shown(low_high[1])})" if low_high else ""
+      rows[f"{prefix}{name}"] = page.shown(value) + span
+  return rows
 
 
 def _speed(history: list[dict[str, Any]]) -> dict[str, Any]:

@@ -11,13 +11,15 @@ import numpy as np
 
 from mla_jax.data.pipeline import Reader
 from mla_jax.data.sources import Texts
-from mla_jax.errors import UserError
+from mla_jax.data.task_fields import TaskFields
+from mla_jax.errors import UserError, check_choice
 from mla_jax.models.mla import MLA
 
 Batch: TypeAlias = dict[str, jax.Array]
 Metrics: TypeAlias = dict[str, tuple[jax.Array, jax.Array]]
 Params: TypeAlias = Any
 Embeddings: TypeAlias = Any  # What a task's loss reads of the rows of a batch: a pytree.
+SCORINGS = ("head", "contrastive")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +53,10 @@ class Sizes:
     batch: rows of an evaluation batch.
     resamples: of the bootstrap.
     segment_score: of retrieval, the weight of the segments' score beside the global cosine.
+    candidates: K, room for a question's.
+    scoring: "head" or "contrastive": what chooses among candidates and moments.
+    moments: protocol of localisation.
+    nms: of localisation, the IoU above which the worse of two windows is dropped.
   """
 
   captions: int
@@ -59,10 +65,19 @@ class Sizes:
   batch: int
   resamples: int
   segment_score: float
+  candidates: int
+  scoring: str
+  moments: str
+  nms: float
 
   @classmethod
   def from_config(cls, config: ConfigDict) -> "Sizes":
-    """Raises UserError on a weight that is none."""
+    """Raises UserError on a weight or a number that is none, and on an unknown name."""
+    check_choice("eval.scoring", config.eval.scoring, SCORINGS)
+    if not 0 <= config.eval.nms <= 1:
+      raise UserError(f"eval.nms={config.eval.nms}: must be an IoU in [0, 1]")
+    if config.data.candidates < 1:
+      raise UserError(f"data.candidates={config.data.candidates}: must be at least 1")
     weight = config.eval.segment_score
     if not 0 <= weight < math.inf:
       raise UserError(f"eval.segment_score={weight}: must be 0 (global score alone) or more")
@@ -73,6 +88,10 @@ class Sizes:
         batch=config.eval.batch_size,
         resamples=config.eval.bootstrap,
         segment_score=weight,
+        candidates=config.data.candidates,
+        scoring=config.eval.scoring,
+        moments=config.eval.moments,
+        nms=config.eval.nms,
     )
 
 
@@ -82,7 +101,11 @@ class Task(Protocol):
   A task is a subclass, for it has `loss` from here.
   """
 
-  needs_answers: bool
+  needs_answers: bool  # The vocabulary of open-ended questions.
+
+  @property
+  def wanted(self) -> TaskFields:
+    """What it reads of a text beside the text itself."""
 
   def embed(self, model: MLA, params: Params, batch: Batch, rng: jax.Array) -> Embeddings:
     """What the loss reads of rows of a batch: each leaf has as many entries for every row.

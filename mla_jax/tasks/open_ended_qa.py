@@ -1,7 +1,7 @@
 """Open-ended video question answering as classification over the train answers."""
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,77 +10,58 @@ import numpy as np
 import optax
 
 from mla_jax.data import pipeline
+from mla_jax.data.examples import NOTHING_MORE
 from mla_jax.data.pipeline import Reader
 from mla_jax.data.sources import Texts
+from mla_jax.errors import UserError
 from mla_jax.evals import qa
-from mla_jax.models.mla import MLA, Embeddings, Encoded
-from mla_jax.tasks.alignment import LossSettings, align
-from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params, Sizes, Task
+from mla_jax.models.mla import MLA
+from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params, Task
 from mla_jax.tasks.collect import collect
-from mla_jax.tasks.encode import apply, encode_text, encode_video, flat_texts, for_each_text
-
-
-class Answered(NamedTuple):
-  """What the loss reads: answer logits [Q, K], and videos and texts where they are aligned."""
-
-  logits: jax.Array
-  aligned: tuple[Embeddings, Embeddings] | None
+from mla_jax.tasks.encode import apply
+from mla_jax.tasks.questions import Answered, Questions, dataset_types
 
 
 @dataclasses.dataclass(frozen=True)
 class OpenEndedQA(Task):
-  """Answers a question about a video; its alignment text is the question with its answer.
+  """Answers a question about a video with one of the train answers."""
 
-  That text is read by the loss alone: batches of an evaluation do not hold it.
-  """
-
-  losses: LossSettings
-  sizes: Sizes
-  use_video: bool
+  questions: Questions
   num_answers: int
   needs_answers = True
+  wanted = NOTHING_MORE
 
   @classmethod
   def from_config(cls, config: ConfigDict) -> "OpenEndedQA":
-    return cls(
-        LossSettings.from_config(config.loss),
-        Sizes.from_config(config),
-        use_video=config.model.use_video,
-        num_answers=config.model.num_answers,
-    )
+    """Raises UserError for a model of another head."""
+    if config.model.head != "answer" or not config.model.num_answers:
+      raise UserError(
+          f"model.head={config.model.head!r}, model.num_answers={config.model.num_answers}: no "
+          "head for open-ended answers, which is 'answer' over as many as there are: train one"
+      )
+    return cls(Questions.from_config(config), num_answers=config.model.num_answers)
 
   def embed(self, model: MLA, params: Params, batch: Batch, rng: jax.Array) -> Answered:
-    def forward(module: MLA) -> Answered:
-      video = self._video(module, batch, train=True)
-      question, aligned = self._texts(module, batch)
-      logits = self._logits(module, question, video, train=True)
-      if aligned is None or video is None:
-        return Answered(logits, None)
-      return Answered(logits, (video.embeddings, aligned.embeddings))
-
-    return apply(model, params, forward, rng)
+    return self.questions.embed(model, params, batch, rng)
 
   def loss_of(
       self, model: MLA, params: Params, embeddings: Answered, batch: Batch, mesh: jax.sharding.Mesh
   ) -> tuple[jax.Array, Metrics]:
-    answer = self._own(batch["answer"], batch).reshape(-1)
-    loss, metrics = answer_loss(embeddings.logits, answer, self.losses.label_smoothing)
-    total = self.losses.task_weight * loss
-    if embeddings.aligned is not None:
-      scales = apply(model, params, MLA.scales)
-      alignment, parts = align(self.losses, *embeddings.aligned, scales, batch, mesh)
-      total, metrics = total + alignment, metrics | parts
-    return total, metrics
+    questions = self.questions
+    answer = questions.own(batch["answer"], batch).reshape(-1)
+    task = answer_loss(embeddings.logits, answer, questions.losses.label_smoothing)
+    return questions.total(model, params, task, embeddings, batch, mesh)
 
   def evaluator(self, model: MLA, mesh: jax.sharding.Mesh, reader: Reader) -> Evaluate:
+    questions = self.questions
     classes = _by_class(reader.answers, self.num_answers)
 
     @jax.jit
     def answer(params: Params, batch: Batch) -> tuple[jax.Array, jax.Array]:
       def forward(module: MLA) -> jax.Array:
-        video = self._video(module, batch, train=False)
-        question = encode_text(module, batch, segments=self.sizes.text_segments, train=False)
-        return self._logits(module, question, video, train=False)
+        video = questions.video(module, batch, train=False)
+        asked = questions.encode_asked(module, questions.asked(batch))
+        return questions.logits(module, asked, video, train=False)
 
       logits = apply(model, params, forward)
       # Classes beyond the train answers have no name and cannot be given.
@@ -89,46 +70,13 @@ class OpenEndedQA(Task):
 
     def evaluate(params: Params, texts: Texts) -> Evaluation:
       batches = pipeline.text_batches(
-          reader, texts, self.sizes.batch, with_video=self.use_video
+          reader, texts, questions.sizes.batch, with_video=questions.use_video
       )
       chosen, probability = collect(answer, params, batches, mesh, len(texts.items))
       predicted = [classes[i] for i in chosen]
-      return _evaluation(self.sizes.resamples, texts, predicted, probability, classes)
+      return _evaluation(questions.sizes.resamples, texts, predicted, probability, classes)
 
     return evaluate
-
-  def _video(self, module: MLA, batch: Batch, *, train: bool) -> Encoded | None:
-    if not self.use_video:
-      return None
-    return encode_video(module, batch, segments=self.sizes.video_segments, train=train)
-
-  def _texts(self, module: MLA, batch: Batch) -> tuple[Encoded, Encoded | None]:
-    """The questions and, where they are aligned, all texts with their answers, in one pass."""
-    segments = self.sizes.text_segments
-    names = ("text", "text_mask", "text_segment")
-    question = flat_texts({name: self._own(batch[name], batch) for name in names})
-    if not (self.losses.global_weight or self.losses.segment_weight):
-      return encode_text(module, question, segments=segments, train=True), None
-    aligned = flat_texts(batch, "align_")
-    both = {name: jnp.concatenate([question[name], aligned[name]]) for name in names}
-    encoded = encode_text(module, both, segments=segments, train=True)
-    count = len(question["text_mask"])
-    return (
-        jax.tree.map(lambda leaf: leaf[:count], encoded),
-        jax.tree.map(lambda leaf: leaf[count:], encoded),
-    )
-
-  def _own(self, field: jax.Array, batch: Batch) -> jax.Array:
-    """Of a field of the texts the slots that may hold a question: the first of each row."""
-    several = batch["answer"].ndim == 2
-    return field[:, : self.sizes.captions] if several else field
-
-  def _logits(
-      self, module: MLA, question: Encoded, video: Encoded | None, *, train: bool
-  ) -> jax.Array:
-    if video is not None:
-      video = for_each_text(video, question.mask.shape[0])
-    return module.answer_logits(question, video, train=train)
 
 
 def answer_loss(
@@ -176,6 +124,7 @@ def _evaluation(
       [record.question_type for record in records],
       vocabulary,
       clusters=np.array([record.video_id for record in records]),
+      dataset_types=dataset_types(texts, records),
       resamples=resamples,
   ) | {"questions": len(records), "questions_without_video": texts.missing}
   rows = [

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 import numpy as np
 
 from mla_jax.data import pipeline
+from mla_jax.data.examples import NOTHING_MORE
 from mla_jax.data.pipeline import Reader
 from mla_jax.data.sources import Texts
 from mla_jax.errors import UserError
@@ -35,6 +36,7 @@ class Retrieval(Task):
   losses: LossSettings
   sizes: Sizes
   needs_answers = False
+  wanted = NOTHING_MORE
 
   @classmethod
   def from_config(cls, config: ConfigDict) -> "Retrieval":

@@ -8,11 +8,12 @@ import pytest
 
 from configs import common
 from mla_jax import config_lib
-from mla_jax.data import pipeline, sources
+from mla_jax.data import examples, pipeline, sources
 from mla_jax.data.examples import Shapes
 from mla_jax.data.pipeline import Reader
 from mla_jax.data.records import MediaStore
 from mla_jax.data.text import Tokenizer
+from mla_jax.errors import UserError
 from tests import tiny
 
 SHAPES = Shapes(
@@ -262,3 +263,18 @@ def test_dev_videos_are_never_trained_on_and_do_not_depend_on_the_seed(out):
       ids = pool.texts.store.video_ids(pool.texts.split)
       assert dev.isdisjoint(ids[pool.texts.items[place]] for place in pool.members)
   assert 1 <= len(dev) <= 15
+
+
+def test_a_bad_text_far_into_a_split_is_one_line(out, monkeypatch):
+  drawn = sources.open_sources(data_config(out), with_video=True)
+  seen = []
+
+  def fields(record, *args, **kwargs):
+    seen.append(record)
+    if len(seen) > 12:
+      raise UserError(f"text {record.item_id}: bad")
+    return examples.example_fields(record, *args, **kwargs)
+
+  monkeypatch.setattr(pipeline, "example_fields", fields)
+  with pytest.raises(UserError, match=r"^text \S+: bad$"):
+    list(pipeline.text_batches(reader(out), drawn[0].own.texts, 4))

@@ -54,7 +54,9 @@ def test_the_planned_batch_is_the_pipelines(path, media, changes, data, tmp_path
   training = _training(path, data[media], tmp_path / "run", **changes)
   batch = next(training.batches(range(1)))
   task = training.run.task
-  spec = batch_spec.train_batch(training.run.config, training.rows, answers=task.needs_answers)
+  spec = batch_spec.train_batch(
+      training.run.config, training.rows, answers=task.needs_answers, wanted=task.wanted
+  )
   assert {name: (field.shape, field.dtype) for name, field in batch.items()} == {
       name: (field.shape, field.dtype) for name, field in spec.items()
   }
@@ -65,7 +67,9 @@ def test_nothing_is_compiled_twice(data, tmp_path) -> None:
   training = _training(CPU, data["features"], tmp_path / "run")
   run = training.run
   where = sharding.batch_sharding(run.mesh)
-  spec = batch_spec.train_batch(run.config, training.rows, answers=run.task.needs_answers)
+  spec = batch_spec.train_batch(
+      run.config, training.rows, answers=run.task.needs_answers, wanted=run.task.wanted
+  )
   spec = {k: jax.ShapeDtypeStruct(v.shape, v.dtype, sharding=where) for k, v in spec.items()}
   compiled = training.step.lower(training.abstract, spec).compile()
   state = train_step.new_state(run.model, run.config, run.mesh)

@@ -1,0 +1,18 @@
+"""Open-ended NExT-QA from 16 frames of 224 px, over the 1,000 most frequent train answers.
+
+`...:features` reads features instead of frames, `...:no_video` is the text-only twin,
+`...:debug` is tiny. Prepare: `nextqa_oe`.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+from mla_jax.config_lib import parse_arg
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+  args = parse_arg(arg, features=False, no_video=False, debug=False)
+  config = common.base("nextqa_oe", "open_ended_qa")
+  common.questions(config, "nextqa", "oe", rows=256, text_length=32)
+  config.train.steps = 15_000
+  return common.question_variants(config, args, frames=16)

@@ -1,0 +1,19 @@
+"""State transitions of TGIF-QA from 8 frames of 224 px: one of five candidates is right.
+
+`...:features` reads features instead of frames, `...:no_video` is the text-only twin,
+`...:debug` is tiny. Prepare: `tgif_qa_transition`.
+"""
+
+from ml_collections import ConfigDict
+
+from configs import common
+from mla_jax.config_lib import parse_arg
+
+
+def get_config(arg: str | None = None) -> ConfigDict:
+  args = parse_arg(arg, features=False, no_video=False, debug=False)
+  config = common.base("tgif_qa_transition", "multiple_choice_qa")
+  common.questions(config, "tgif", "qa_transition", rows=64, text_length=24)
+  common.multiple_choice(config)
+  config.train.steps = 15_000
+  return common.question_variants(config, args)

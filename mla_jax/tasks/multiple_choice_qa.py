@@ -1,0 +1,168 @@
+"""Multiple-choice video question answering: the candidates of a question are scored jointly.
+
+A candidate is read behind its question, in one text. By "head" the text looks at the frames
+(fusion) and is pooled to one score; by "contrastive" its score is the cosine of its global
+embedding and the video's, which a checkpoint without any head has too.
+"""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+import numpy as np
+
+from mla_jax.data import pipeline
+from mla_jax.data.pipeline import Reader
+from mla_jax.data.sources import Texts
+from mla_jax.data.task_fields import TaskFields
+from mla_jax.errors import UserError
+from mla_jax.evals import multiple_choice
+from mla_jax.models.layers import MASKED_LOGIT
+from mla_jax.models.mla import MLA, Encoded
+from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params, Task
+from mla_jax.tasks.collect import collect
+from mla_jax.tasks.encode import apply, for_each_text
+from mla_jax.tasks.questions import Answered, Questions, dataset_types
+
+
+@dataclasses.dataclass(frozen=True)
+class MultipleChoiceQA(Task):
+  """Chooses one of up to K candidates; a question's alignment text holds the right one."""
+
+  questions: Questions
+  needs_answers = False
+
+  @classmethod
+  def from_config(cls, config: ConfigDict) -> "MultipleChoiceQA":
+    """Raises UserError for a model that cannot score candidates in the way asked for."""
+    questions = Questions.from_config(config)
+    model = config.model
+    if questions.sizes.scoring == "contrastive":
+      if not model.use_video:
+        raise UserError("eval.scoring='contrastive': needs the video: set model.use_video=True")
+    elif model.head != "answer" or model.num_answers != 1:
+      raise UserError(
+          f"model.head={model.head!r}, model.num_answers={model.num_answers}: no score of a "
+          "candidate, which is 'answer' and 1; any checkpoint that was aligned answers with "
+          "--config.eval.scoring=contrastive"
+      )
+    return cls(questions)
+
+  @property
+  def wanted(self) -> TaskFields:
+    sizes = self.questions.sizes
+    return TaskFields(candidates=sizes.candidates, optional=sizes.scoring == "contrastive")
+
+  def embed(self, model: MLA, params: Params, batch: Batch, rng: jax.Array) -> Answered:
+    def score(module: MLA, asked: Encoded, video: Encoded | None) -> jax.Array:
+      return self._scores(module, asked, video, train=True)
+
+    return self.questions.embed(model, params, batch, rng, prefix="candidate_", score=score)
+
+  def loss_of(
+      self, model: MLA, params: Params, embeddings: Answered, batch: Batch, mesh: jax.sharding.Mesh
+  ) -> tuple[jax.Array, Metrics]:
+    questions, scores = self.questions, embeddings.logits
+    mask = questions.own(batch["candidate_mask"], batch).reshape(scores.shape)
+    answer = questions.own(batch["answer"], batch).reshape(-1)
+    task = choice_loss(scores, mask, answer, questions.losses.label_smoothing)
+    return questions.total(model, params, task, embeddings, batch, mesh)
+
+  def evaluator(self, model: MLA, mesh: jax.sharding.Mesh, reader: Reader) -> Evaluate:
+    questions = self.questions
+
+    @jax.jit
+    def score(params: Params, batch: Batch) -> jax.Array:
+      def forward(module: MLA) -> jax.Array:
+        video = questions.video(module, batch, train=False)
+        asked = questions.encode_asked(module, questions.asked(batch, "candidate_"))
+        return self._scores(module, asked, video, train=False)
+
+      return apply(model, params, forward)
+
+    def evaluate(params: Params, texts: Texts) -> Evaluation:
+      batches = pipeline.text_batches(
+          reader, texts, questions.sizes.batch, with_video=questions.use_video
+      )
+      scores = collect(score, params, batches, mesh, len(texts.items))
+      return _evaluation(questions.sizes.resamples, texts, scores)
+
+    return evaluate
+
+  def _scores(
+      self, module: MLA, asked: Encoded, video: Encoded | None, *, train: bool
+  ) -> jax.Array:
+    """Float32 logits `[questions, K]`."""
+    if self.questions.sizes.scoring == "head":
+      scores = self.questions.logits(module, asked, video, train=train)[:, 0]
+    else:
+      assert video is not None
+      seen = for_each_text(video, asked.mask.shape[0]).global_embedding
+      cosine = (seen * asked.global_embedding).sum(-1)
+      scores = cosine * jnp.exp(module.scales().global_log_scale)
+    return scores.reshape(-1, self.questions.sizes.candidates)
+
+
+def choice_loss(
+    scores: jax.Array, mask: jax.Array, answer: jax.Array, label_smoothing: float
+) -> tuple[jax.Array, Metrics]:
+  """Cross-entropy of a softmax over each question's real candidates.
+
+  Args:
+    scores: `[B, K]` logits.
+    mask: `[B, K]`, True = a real candidate.
+    answer: `[B]` int32, -1 = hidden, or not a question: no part of the loss.
+    label_smoothing: in [0, 1), spread over the real candidates.
+
+  Returns:
+    The mean loss (0 without a row that counts), and it with the accuracy as metrics.
+  """
+  weight = (answer >= 0).astype(jnp.float32)
+  scores = jnp.where(mask, scores.astype(jnp.float32), MASKED_LOGIT)
+  log_p = jnp.where(mask, jax.nn.log_softmax(scores), 0.0)
+  even = mask / jnp.maximum(mask.sum(axis=1, keepdims=True), 1)
+  right = jax.nn.one_hot(answer, scores.shape[1])
+  targets = (1.0 - label_smoothing) * right + label_smoothing * even
+  losses = -(targets * log_p).sum(axis=1)
+  count = weight.sum()
+  loss = (losses * weight).sum() / jnp.maximum(count, 1.0)
+  correct = (scores.argmax(-1) == answer).astype(jnp.float32)
+  return loss, {
+      "loss/answer": (loss, jnp.float32(1.0)),
+      "answer/accuracy": ((correct * weight).sum(), count),
+  }
+
+
+def _evaluation(resamples: int, texts: Texts, scores: np.ndarray) -> Evaluation:
+  records = texts.store.read(texts.split, texts.items)
+  mask = np.arange(scores.shape[1]) < np.array([[len(r.candidates)] for r in records])
+  answers = np.array([record.answer_index for record in records])
+  metrics: dict[str, Any] = multiple_choice.accuracy(
+      scores,
+      answers,
+      [record.question_type for record in records],
+      mask=mask,
+      clusters=np.array([record.video_id for record in records]),
+      dataset_types=dataset_types(texts, records),
+      resamples=resamples,
+  ) | {"questions_without_video": texts.missing}
+  points = multiple_choice.points(scores, answers, mask)
+  chosen = np.where(mask, scores, -np.inf).argmax(axis=1)
+  rows = [
+      {
+          "place": place,
+          "id": record.item_id,
+          "video": record.video_id,
+          "text": record.text,
+          "type": record.question_type,
+          "answer": record.answer,
+          "predicted": record.candidates[chosen[place]],
+          "predicted_index": int(chosen[place]),
+          "scores": scores[place][mask[place]].tolist(),
+          "correct": bool(points[place] == 1.0),
+      }
+      for place, record in enumerate(records)
+  ]
+  return Evaluation(metrics=metrics, main=float(metrics["accuracy"]), rows=rows)

@@ -1,0 +1,143 @@
+"""What the tasks that ask questions about a video share: encoding, and the alignment beside."""
+
+from collections.abc import Callable, Sequence
+import dataclasses
+from typing import NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from mla_jax.data.records import TextRecord
+from mla_jax.data.sources import Texts
+from mla_jax.evals.question_types import BY_DATASET, QuestionTypes
+from mla_jax.models.mla import MLA, Embeddings, Encoded
+from mla_jax.tasks.alignment import LossSettings, align
+from mla_jax.tasks.base import Batch, Metrics, Params, Sizes
+from mla_jax.tasks.encode import apply, encode_text, encode_video, flat_texts, for_each_text
+
+Score: TypeAlias = Callable[[MLA, Encoded, Encoded | None], jax.Array]
+_TEXT = ("text", "text_mask", "text_segment")
+
+
+class Answered(NamedTuple):
+  """What a loss reads: logits of what is asked, and videos and texts where they are aligned."""
+
+  logits: jax.Array
+  aligned: tuple[Embeddings, Embeddings] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Questions:
+  """Questions about a video, or about none: the text-only twin.
+
+  Their alignment text is the question with its answer. It is read by the loss alone: batches of an
+  evaluation do not hold it.
+  """
+
+  losses: LossSettings
+  sizes: Sizes
+  use_video: bool
+
+  @classmethod
+  def from_config(cls, config: ConfigDict) -> "Questions":
+    return cls(
+        LossSettings.from_config(config.loss),
+        Sizes.from_config(config),
+        use_video=config.model.use_video,
+    )
+
+  def video(self, module: MLA, batch: Batch, *, train: bool) -> Encoded | None:
+    if not self.use_video:
+      return None
+    return encode_video(module, batch, segments=self.sizes.video_segments, train=train)
+
+  def own(self, field: jax.Array, batch: Batch) -> jax.Array:
+    """Of a field of the texts the slots that may hold a question: the first of each row."""
+    several = batch["mask"].ndim == 2
+    return field[:, : self.sizes.captions] if several else field
+
+  def asked(self, batch: Batch, prefix: str = "") -> Batch:
+    """The texts to be answered as rows `[B * c, L]`; with candidates `[B * c * K, L]`."""
+    return flat_texts({name: self.own(batch[f"{prefix}{name}"], batch) for name in _TEXT})
+
+  def _encode(self, module: MLA, asked: Batch, batch: Batch) -> tuple[Encoded, Encoded | None]:
+    """In training: what is asked and, where it is aligned, all texts with their answers."""
+    segments = self.sizes.text_segments
+    if not (self.losses.global_weight or self.losses.segment_weight):
+      return encode_text(module, asked, segments=segments, train=True), None
+    aligned = flat_texts(batch, "align_")
+    both = {name: jnp.concatenate([asked[name], aligned[name]]) for name in _TEXT}
+    encoded = encode_text(module, both, segments=segments, train=True)
+    count = len(asked["text_mask"])
+    return (
+        jax.tree.map(lambda leaf: leaf[:count], encoded),
+        jax.tree.map(lambda leaf: leaf[count:], encoded),
+    )
+
+  def encode_asked(self, module: MLA, asked: Batch) -> Encoded:
+    """In evaluation: what is asked."""
+    return encode_text(module, asked, segments=self.sizes.text_segments, train=False)
+
+  def logits(
+      self, module: MLA, asked: Encoded, video: Encoded | None, *, train: bool
+  ) -> jax.Array:
+    """`[rows, num_answers]` of the answer head; each video meets the texts of its row."""
+    if video is not None:
+      video = for_each_text(video, asked.mask.shape[0])
+    return module.answer_logits(asked, video, train=train)
+
+  def embed(
+      self,
+      model: MLA,
+      params: Params,
+      batch: Batch,
+      rng: jax.Array,
+      *,
+      prefix: str = "",
+      score: Score | None = None,
+  ) -> Answered:
+    """What the loss of a task reads of rows of a batch.
+
+    Args:
+      model, params, batch, rng: as of `Task.embed`.
+      prefix: of the fields that are asked: "candidate_" for a question with each of its candidates.
+      score: gives the logits in training; None: the answer head.
+    """
+    def forward(module: MLA) -> Answered:
+      video = self.video(module, batch, train=True)
+      asked, aligned = self._encode(module, self.asked(batch, prefix), batch)
+      if score is not None:
+        logits = score(module, asked, video)
+      else:
+        logits = self.logits(module, asked, video, train=True)
+      if aligned is None or video is None:
+        return Answered(logits, None)
+      return Answered(logits, (video.embeddings, aligned.embeddings))
+
+    return apply(model, params, forward, rng)
+
+  def total(
+      self,
+      model: MLA,
+      params: Params,
+      task: tuple[jax.Array, Metrics],
+      answered: Answered,
+      batch: Batch,
+      mesh: jax.sharding.Mesh,
+  ) -> tuple[jax.Array, Metrics]:
+    """The task's loss with its weight, and the alignment's where there is something to align."""
+    loss, metrics = task
+    total = self.losses.task_weight * loss
+    if answered.aligned is None:
+      return total, metrics
+    scales = apply(model, params, MLA.scales)
+    alignment, parts = align(self.losses, *answered.aligned, scales, batch, mesh)
+    return total + alignment, metrics | parts
+
+
+def dataset_types(texts: Texts, records: Sequence[TextRecord]) -> QuestionTypes | None:
+  """Names and groups of the types of the questions, where the dataset has and states some."""
+  dataset: str = texts.store.manifest["dataset"]
+  found = BY_DATASET.get(dataset, BY_DATASET.get(dataset.removesuffix("_qa")))
+  return found if all(record.question_type for record in records) else None

@@ -1,0 +1,107 @@
+"""Candidates, counts and moments of a record as fields of an example."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+from mla_jax.data import examples
+from mla_jax.data.annotations.schema import Segment
+from mla_jax.data.examples import Shapes
+from mla_jax.data.record_format import TextRecord
+from mla_jax.data.task_fields import TaskFields, with_answer
+from mla_jax.data.text import Tokenizer, train_tokenizer
+from mla_jax.errors import UserError
+
+SHAPES = Shapes(4, 2, 12, 3, 1, 16, 0.8, 1.0)
+RECORD = TextRecord(
+    "q1", "v", -1, "what is it ?", (Segment(0, 10),), answer="a dog", candidates=("a cat", "a dog"),
+    answer_index=1, moments=((1.0, 2.0), (4.0, 6.5)), count=-1,
+)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory) -> Tokenizer:
+  path: pathlib.Path = tmp_path_factory.mktemp("text") / "tokenizer.model"
+  train_tokenizer(["what is it ?", "a cat", "a dog", "3 times"] * 6, path, 60)
+  return Tokenizer.load(path)
+
+
+def fields(tokenizer, wanted, record=RECORD, **options):
+  options = {"answers": None, "align": False} | options
+  return examples.example_fields(record, tokenizer, SHAPES, wanted=wanted, **options)
+
+
+def test_each_candidate_stands_behind_the_question_as_a_segment_of_its_own(tokenizer):
+  found = fields(tokenizer, TaskFields(candidates=3))
+  assert found["candidate_text"].shape == (3, 12)
+  assert found["candidate_mask"].tolist() == [True, True, False]
+  assert found["answer"] == 1
+  for row, candidate in enumerate(RECORD.candidates):
+    segments = (Segment(0, 10), Segment(13, 18))
+    alone = tokenizer.encode(
+        f"what is it ? {candidate}", segments, length=12, most_segments=3)
+    np.testing.assert_array_equal(found["candidate_text"][row], alone.ids)
+    np.testing.assert_array_equal(found["candidate_text_mask"][row], alone.mask)
+    np.testing.assert_array_equal(found["candidate_text_segment"][row], alone.segment)
+    assert set(alone.segment[alone.mask]) == {0, 1, 2}
+  assert not found["candidate_text_mask"][2].any()
+
+
+def test_only_training_holds_the_answer(tokenizer):
+  for wanted in (TaskFields(candidates=2), TaskFields(count=True)):
+    assert not any(name.startswith("align_") for name in fields(tokenizer, wanted))
+  found = fields(tokenizer, TaskFields(candidates=2), align=True)
+  np.testing.assert_array_equal(found["align_text"], found["candidate_text"][1])
+  counted = TextRecord("q2", "v", -1, "a dog ?", (Segment(0, 5),), count=3)
+  found = fields(tokenizer, TaskFields(count=True), counted, align=True)
+  expected = examples.tokenize(*with_answer("a dog ?", (Segment(0, 5),), "3"), tokenizer, SHAPES)[0]
+  np.testing.assert_array_equal(found["align_text"], expected.ids)
+  assert found["count"] == 3
+
+
+def test_a_moment_is_one_of_the_texts(tokenizer):
+  wanted = TaskFields(moment=True)
+  drawn = {
+      tuple(fields(tokenizer, wanted, rng=np.random.default_rng(seed))["moment"].tolist())
+      for seed in range(20)
+  }
+  assert drawn == {(1.0, 2.0), (4.0, 6.5)}
+  without = TextRecord("q", "v", -1, "a dog", (Segment(0, 5),))
+  assert np.isnan(fields(tokenizer, wanted, without)["moment"]).all()
+
+
+def test_padding_is_nothing(tokenizer):
+  wanted = TaskFields(candidates=2, count=True, moment=True)
+  blank = examples.blank_fields(fields(tokenizer, wanted, align=True))
+  assert blank["answer"] == blank["count"] == -1
+  assert np.isnan(blank["moment"]).all()
+  assert not blank["candidate_mask"].any() and not blank["candidate_text_mask"].any()
+
+
+def test_a_caption_among_candidates_is_cut_into_phrases():
+  text, segments = with_answer("", (), "a small dog runs over the green grass")
+  assert text == "a small dog runs over the green grass"
+  assert len(segments) > 1
+  assert segments[0].start == 0 and segments[-1].end == len(text)
+
+
+def test_too_many_candidates_name_the_key(tokenizer):
+  with pytest.raises(UserError, match=r"q1 of v: has 2 candidates, data.candidates=1: raise it"):
+    fields(tokenizer, TaskFields(candidates=1))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (TaskFields(candidates=2), "no candidates"),
+        (TaskFields(count=True), "no count"),
+        (TaskFields(moment=True), "no moment"),
+    ],
+)
+def test_a_text_of_another_task_is_refused(wanted, message):
+  with pytest.raises(UserError, match=message):
+    wanted.check(TextRecord("q", "v", -1, "a dog", ()))
+  full = TextRecord(
+      "q", "v", -1, "a dog", (), candidates=("a",), moments=((0.0, 1.0),), count=0)
+  wanted.check(full)

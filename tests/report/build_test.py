@@ -1,0 +1,15 @@
+"""The table of results: every number with the interval that is its own."""
+
+from mla_jax.report.build import shown_numbers
+
+
+def test_numbers_stand_beside_their_intervals_whatever_they_are_called():
+  one = {"accuracy": 50.0, "interval": [40.0, 60.0], "by_type": {"yes/no": {"accuracy": 25.0}}}
+  found = shown_numbers(one)
+  assert found.keys() == {"accuracy", "by_type/yes/no/accuracy"}
+  assert "40" in found["accuracy"] and "60" in found["accuracy"]
+  assert "(" not in found["by_type/yes/no/accuracy"]
+  each = {"full": {"a": 1.0, "b": 2.0, "interval": {"a": [0.5, 1.5]}}, "note": "none", "yes": True}
+  found = shown_numbers(each)
+  assert found.keys() == {"full/a", "full/b"}
+  assert "(" in found["full/a"] and "(" not in found["full/b"]

@@ -1,0 +1,91 @@
+"""A retrieval checkpoint, trained on captions alone, asked what it was never trained for."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+
+from mla_jax import config_lib, eval_lib, train_lib
+from mla_jax import run as run_lib
+from mla_jax.errors import UserError
+from tests import tiny
+
+CONTRASTIVE = {"eval.scoring": "contrastive"}
+DATASETS = ("msrvtt_retrieval", "timed_captions", "msrvtt_mc", "tgif_qa_count", "charades_sta")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> pathlib.Path:
+  return tiny.prepare(tmp_path_factory.mktemp("zero_shot"), datasets=DATASETS)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, data) -> pathlib.Path:
+  workdir = tmp_path_factory.mktemp("work")
+  changes = {
+      "data.dir": str(data),
+      "data.dev_fraction": 0.3,
+      "model.video.feature_width": tiny.FEATURES,
+      "train.steps": 2,
+  }
+  config = config_lib.load_config("configs/msrvtt_mini_retrieval.py:debug", changes)
+  train_lib.train(config, workdir)
+  return workdir
+
+
+def evaluate(workdir, task, texts, **more):
+  changes = {
+      "task": task, "data.family": "msrvtt", "data.eval_texts": texts, "data.eval_split": "test"}
+  config = eval_lib.load_config(workdir, None, changes | {k: str(v) for k, v in more.items()})
+  result = eval_lib.evaluate(run_lib.open_run(config, workdir))
+  dump = (workdir / "eval" / f"msrvtt_{texts}_test.jsonl").read_text().splitlines()
+  return result, [json.loads(line) for line in dump]
+
+
+def test_it_chooses_among_captions(trained):
+  result, rows = evaluate(trained, "multiple_choice_qa", "mc", **CONTRASTIVE)
+  assert result["chance"] == pytest.approx(20.0)
+  assert result["questions"] == len(rows) == 7  # Ten videos, three of the sixth colour.
+  assert result["accuracy"] == pytest.approx(100 * np.mean([row["correct"] for row in rows]))
+  for row in rows:
+    assert row["predicted_index"] == int(np.argmax(row["scores"]))
+    assert row["correct"] == (row["predicted"] == row["answer"])
+    assert len(set(row["scores"])) == 5
+
+
+def test_it_localises_by_its_segments(trained):
+  result, rows = evaluate(trained, "localisation", "localisation", **CONTRASTIVE)
+  assert result["queries"] == len(rows) == 5
+  assert result["mean_iou"] == pytest.approx(100 * np.mean([row["iou"] for row in rows]))
+  assert result["baselines"]["whole_video"]["mean_iou"] == pytest.approx(50.0)
+  assert result["baselines"]["middle"]["mean_iou"] == pytest.approx(100 * 1.5 / 4.5)
+  assert {row["answer"] for row in rows} == {"3.0-6.0 s"}
+
+
+@pytest.mark.parametrize(
+    ("task", "texts", "more", "message"),
+    [
+        ("multiple_choice_qa", "mc", {}, "scoring=contrastive"),
+        ("localisation", "localisation", {}, "scoring=contrastive"),
+        ("counting", "qa_count", {}, "no head that counts"),
+        ("open_ended_qa", "qa_count", {}, "no head for open-ended answers"),
+        ("multiple_choice_qa", "qa_count", CONTRASTIVE, "no candidates"),
+        (
+            "multiple_choice_qa",
+            "mc",
+            CONTRASTIVE | {"data.candidates": 4},
+            "has 5 candidates, data.candidates=4",
+        ),
+        (
+            "localisation",
+            "localisation",
+            CONTRASTIVE | {"eval.moments": "didemo", "data.eval_split": "train"},
+            "DiDeMo alone",
+        ),
+    ],
+)
+def test_what_it_has_no_head_for_is_one_line(trained, task, texts, more, message):
+  with pytest.raises(UserError, match=message) as error:
+    evaluate(trained, task, texts, **more)
+  assert "\n" not in str(error.value)
