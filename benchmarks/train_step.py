@@ -4,8 +4,12 @@
 
 Both sides start from the same weights and read the same batch; before anything is timed their
 embeddings, loss and gradients are compared. Then rounds of steps alternate between the two in one
-process on the same threads. Printed: median step times and the ratio PyTorch / mla_jax (above 1:
-mla_jax is faster).
+process on the same threads, whose memory is kept as `mla_jax.main` keeps it. Printed: median step
+times and the ratio PyTorch / mla_jax (above 1: mla_jax is faster), once by the clock and once by
+CPU time.
+
+On a busy machine only CPU time means something, and only with OMP_WAIT_POLICY=passive in the
+environment: PyTorch's threads otherwise wait by spinning, which counts as CPU time.
 """
 
 from collections.abc import Callable
@@ -22,35 +26,40 @@ _DROPOUT = flags.DEFINE_float("dropout", 0.1, "Of both models.")
 
 
 def measure(steps: dict[str, Callable[[], float]]) -> dict[str, np.ndarray]:
-  """Seconds of every timed step; the sides take turns."""
-  seconds: dict[str, list[float]] = {name: [] for name in steps}
+  """Milliseconds of every timed step, [steps, (wall, CPU)]; the sides take turns."""
+  times: dict[str, list[tuple[float, float]]] = {name: [] for name in steps}
   for _ in range(_ROUNDS.value):
     for name, step in steps.items():
       step()  # Wakes this side's threads and warms the caches.
       for _ in range(_STEPS.value):
-        start = time.perf_counter()
+        start = time.perf_counter(), time.process_time()
         step()
-        seconds[name].append(time.perf_counter() - start)
-  return {name: np.array(values) for name, values in seconds.items()}
+        wall, cpu = time.perf_counter() - start[0], time.process_time() - start[1]
+        times[name].append((wall, cpu))
+  return {name: 1e3 * np.array(values) for name, values in times.items()}
 
 
 def main(argv: list[str]) -> None:
   del argv
-  # Imported late: it brings jax.
+  # Imported late: they bring jax.
   from benchmarks import step_pair
+  from mla_jax import devices
 
+  devices.keep_freed_memory()
   for kind in ("features", "pixels"):
     if _ONLY.value not in (None, kind):
       continue
     pair = step_pair.make(kind, dropout=_DROPOUT.value, compiled=_COMPILE.value)
     print(f"{kind}: {pair.shapes}, dropout {_DROPOUT.value}")
     print(f"  same function: {pair.agreement}")
-    seconds = measure(pair.steps)
-    medians = {name: float(np.median(values)) for name, values in seconds.items()}
-    for name, median in medians.items():
-      low, high = 1e3 * np.percentile(seconds[name], [10, 90])
-      print(f"  {name}: {1e3 * median:.1f} ms a step (10-90 %: {low:.1f}-{high:.1f})")
-    print(f"  ratio pytorch / mla_jax: {medians['pytorch'] / medians['mla_jax']:.2f}", flush=True)
+    times = measure(pair.steps)
+    for column, clock in enumerate(("wall", "CPU")):
+      medians = {}
+      for name, values in times.items():
+        low, medians[name], high = np.percentile(values[:, column], [10, 50, 90])
+        print(f"  {name}: {medians[name]:.1f} ms {clock} a step (10-90 %: {low:.1f}-{high:.1f})")
+      ratio = medians["pytorch"] / medians["mla_jax"]
+      print(f"  ratio pytorch / mla_jax, {clock}: {ratio:.2f}", flush=True)
 
 
 if __name__ == "__main__":

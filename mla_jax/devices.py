@@ -6,9 +6,8 @@ import jax
 
 from mla_jax.log import logger
 
-# Of glibc's malloc.h.
+# Of malloc.h; see mallopt(3).
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-_KEPT_BYTES = 2**31 - 1  # The largest that mallopt takes.
 
 
 def prepare() -> None:
@@ -24,18 +23,17 @@ def prepare() -> None:
 
 
 def keep_freed_memory() -> None:
-  """Where the CPU is the device: lets the process keep up to 2 GB it has freed, for the next step.
+  """Where the CPU is the device: the process keeps the memory it frees, for the next step.
 
   XLA allocates the intermediate values of a step in one piece and frees them after it. Left to
-  itself glibc returns a piece of this size to the system, and the next step waits for every page
-  of it to be mapped and zeroed again: a fifth of the step's CPU time (docs/results.md). Call it
-  before anything else touches jax: dispatch is made synchronous, because malloc keeps memory for
-  the main thread only, and has to be so before the CPU client exists. No effect on other devices,
-  nor where malloc is not glibc's.
+  itself glibc returns a piece of this size to the system, and in the next step every page of it is
+  mapped and zeroed anew: a fifth of the step's CPU time (docs/results.md). Call it before anything
+  else touches jax: only the main thread's memory can be kept, so the step has to run there, and
+  asynchronous dispatch, which runs it elsewhere, is fixed when the CPU client is made. Nothing is
+  changed for other devices, nor where malloc is not glibc's.
   """
   jax.config.update("jax_cpu_enable_async_dispatch", False)
   mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-  if jax.default_backend() != "cpu" or mallopt is None:
-    return
-  mallopt(_M_MMAP_MAX, 0)
-  mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+  if jax.default_backend() == "cpu" and mallopt is not None:
+    mallopt(_M_MMAP_MAX, 0)
+    mallopt(_M_TRIM_THRESHOLD, -1)
