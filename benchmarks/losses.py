@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> None:
     steps = {name: make(rows) for name, make in SIDES.items()}
     _check(steps)
     seconds = turns.measure(steps, rounds=_ROUNDS.value, timed=_STEPS.value)
-    times = {name: float(np.median(values)) for name, values in seconds.items()}
+    times = {name: float(np.median(values[:, 0])) for name, values in seconds.items()}
     memory = {name: _peak_memory_apart(name, rows) for name in SIDES}
     print(f"batch {rows:,}, width {_WIDTH}: " + "; ".join(
         f"{name} {1e3 * times[name]:.1f} ms, {memory[name] / _MIB:.1f} MiB" for name in SIDES))
