@@ -101,7 +101,9 @@ def test_the_full_size_has_a_step_and_no_key_that_nothing_reads(name, tokenizer)
   same = jax.tree.map(lambda a, b: (a.shape, a.dtype) == (b.shape, b.dtype), grads, params)
   assert all(jax.tree.leaves(same))
   # Read by what needs data or devices: the sources, the optimizer, the loop.
-  later = ("data.", "eval.", "mesh.", "name", "optimizer.", "train.", "model.text.cache")
+  later = (
+      "data.", "eval.", "mesh.", "name", "optimizer.", "sharding.", "train.", "model.text.cache"
+  )
   assert [key for key in unread_keys(config) if not key.startswith(later)] == []
   known = flatten(config_lib.load_config("configs/msrvtt_mini_qa.py"))
   extra = [key for key in flatten(config) if key not in known]
@@ -134,7 +136,8 @@ def test_a_pretrained_text_encoder(name, prepared, tmp_path):
   if name == "msrvtt_mini_retrieval.py":
     return  # tests/end_to_end_test.py trains it.
   path = f"configs/{name}:minilm,debug"
-  changes = overrides(config_lib.load_config(path), prepared("msrvtt", "features"))
+  config = config_lib.load_config(path)
+  changes = overrides(config, prepared(config))
   run = train_lib.train(config_lib.load_config(path, changes), tmp_path)
   assert run is not None
   assert 0 <= eval_lib.evaluate(run)["accuracy"] <= 100
