@@ -7,6 +7,9 @@ and those of a text travel with it. So the backward pass needs the embeddings an
 row, and a device's memory does not depend on how many there are. The dense losses hold a device's
 videos against the whole batch, and all its texts.
 
+`running.PairLoss` knows the loss, `Scoring` the logits and masks of a block, `exchange.meet` the
+walk; here they come together, in two rounds and a `custom_vjp`.
+
 For the sigmoid loss this is the "chunked" implementation of SigLIP (Zhai et al. 2023, section 3.3).
 """
 
