@@ -284,7 +284,7 @@ def _kill_after_checkpoint(
   process.wait()
 
 
-def _wait_for(condition: Callable[[], bool], seconds: float = 240.0) -> None:
+def _wait_for(condition: Callable[[], bool], seconds: float = 900.0) -> None:
   end = time.monotonic() + seconds
   while not condition():
     assert time.monotonic() < end, "timed out"
