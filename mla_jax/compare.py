@@ -11,7 +11,7 @@ from typing import Any
 
 from absl import app, flags
 
-from mla_jax import log
+from mla_jax import log, whole_files
 from mla_jax.errors import UserError, exit_on_user_error
 from mla_jax.evals import comparison, dumps
 from mla_jax.evals.comparison import Pairs
@@ -83,10 +83,8 @@ def _write(path: pathlib.Path, gained: Pairs, lost: Pairs) -> None:
 
 
 def _replace(path: pathlib.Path, content: str) -> None:
-  temporary = path.with_name(path.name + ".tmp")
   try:
-    temporary.write_text(content, encoding="utf-8")
-    temporary.replace(path)
+    whole_files.write_text(path, content)
   except OSError as error:
     raise UserError(
         f"--out={path}: cannot be written ({error.strerror}): name a file in a folder that is there"

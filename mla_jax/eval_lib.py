@@ -7,14 +7,14 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from mla_jax import config_lib, processes
+from mla_jax import config_lib, processes, whole_files
 from mla_jax import run as run_lib
 from mla_jax.config_values import to_plain
 from mla_jax.errors import UserError
 from mla_jax.report.build import write_report
 from mla_jax.run import Run
 from mla_jax.tasks.base import Evaluation
-from mla_jax.train_step import abstract_state
+from mla_jax.train_step import abstract_state, make_optimizer
 
 
 def load_config(
@@ -80,7 +80,8 @@ def restore_params(run: Run, step: str) -> tuple[Any, int]:
   """The parameters of a checkpoint to evaluate, and its step; errors as of `evaluate`."""
   with run_lib.open_checkpoints(run, read_only=True) as saved:
     chosen = saved.find(int(step) if step.isdecimal() else step)
-    abstract = abstract_state(run.model, run.config, run.mesh)
+    tx, _ = make_optimizer(run.model, run.config)
+    abstract = abstract_state(run.model, run.config, run.mesh, tx)
     state = saved.restore(abstract, chosen, config=to_plain(run.config))
   return state.eval_params, chosen
 
@@ -95,8 +96,6 @@ def _write(
         (directory / f"{name}.jsonl", dump),
         (directory / f"{name}.json", json.dumps(metrics, indent=2) + "\n"),
     ):
-      temporary = path.with_name(path.name + ".tmp")
-      temporary.write_text(content, encoding="utf-8")
-      temporary.replace(path)
+      whole_files.write_text(path, content)
   except OSError as error:
     raise UserError(f"{directory}: cannot be written ({error.strerror}); free space") from error

@@ -1,6 +1,7 @@
 """Several processes, one a host, as one program: joining, agreeing, gathering."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+import functools
 import json
 from typing import Any
 
@@ -9,9 +10,10 @@ from jax.experimental import multihost_utils
 import numpy as np
 
 from mla_jax import sharding
+from mla_jax.config_values import flatten, from_plain
 from mla_jax.errors import UserError
 
-# A process that does not answer for so long ends the job, with the others' stacks in their logs.
+# A process that has died ends the job after so long; one that hangs is the watchdog's.
 HEARTBEAT_SECONDS = 100
 
 
@@ -87,8 +89,13 @@ def gather(tree: Any, mesh: jax.sharding.Mesh) -> Any:
   """Global arrays as host arrays, whole, in every process."""
   if jax.process_count() == 1:
     return jax.device_get(tree)
-  whole = jax.jit(lambda tree: tree, out_shardings=sharding.replicated(mesh))(tree)
-  return jax.tree.map(lambda leaf: np.asarray(leaf.addressable_data(0)), whole)
+  return jax.tree.map(lambda leaf: np.asarray(leaf.addressable_data(0)), _replicate(mesh)(tree))
+
+
+@functools.cache
+def _replicate(mesh: jax.sharding.Mesh) -> Callable[[Any], Any]:
+  """One function a mesh: a new one would be compiled anew for every batch."""
+  return jax.jit(lambda tree: tree, out_shardings=sharding.replicated(mesh))
 
 
 def _gather_texts(text: str) -> list[str]:
@@ -103,17 +110,8 @@ def _gather_texts(text: str) -> list[str]:
   ]
 
 
-def _difference(first: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-  flat = [_flatten(facts) for facts in (first, other)]
+def _difference(first: dict[str, Any], other: dict[str, Any]) -> str:
+  flat = [flatten(from_plain(facts)) for facts in (first, other)]
   names = [name for name in {**flat[0], **flat[1]} if flat[0].get(name) != flat[1].get(name)]
   shown = [f"{name}: {flat[0].get(name)!r} in 0, {flat[1].get(name)!r}" for name in names[:3]]
   return "; ".join(shown) + ("; ..." if len(names) > 3 else "")
-
-
-def _flatten(facts: Any, prefix: str = "") -> dict[str, Any]:
-  if not isinstance(facts, Mapping):
-    return {prefix[:-1]: facts}
-  flat: dict[str, Any] = {}
-  for name, value in facts.items():
-    flat |= _flatten(value, f"{prefix}{name}.")
-  return flat

@@ -97,7 +97,8 @@ class Training:
     weights = (
         pretrained.read_bert(model.text_config, shapes) if model.text_config.pretrained else {}
     )
-    return train_state_lib.replace_params(new_state(model, self.run.config, self.run.mesh), weights)
+    state = new_state(model, self.run.config, self.run.mesh, self.tx)
+    return train_state_lib.replace_params(state, weights)
 
   def with_cached_texts(self, params: Any) -> "Training":
     """Reads the frozen text encoder's states where `model.text.cache` names their folder."""
@@ -140,7 +141,7 @@ def make_training(run: Run, sources: tuple[Source, ...]) -> Training:
   config = run.config
   check_rows(sum(source.rows for source in sources), config, run.mesh)
   tx, lr_fn = make_optimizer(run.model, config)
-  abstract = abstract_state(run.model, config, run.mesh)
+  abstract = abstract_state(run.model, config, run.mesh, tx)
   for finding in lint(config, run.mesh, abstract):
     logger.warning("%s", finding)
   return Training(
@@ -172,16 +173,30 @@ def check_rows(rows: int, config: ConfigDict, mesh: Mesh) -> None:
     )
 
 
-def abstract_state(model: MLA, config: ConfigDict, mesh: Mesh) -> TrainState:
-  """Shapes, types and shardings of a run's state."""
-  arguments = _state_arguments(model, config, mesh)
-  return train_state_lib.abstract_train_state(*arguments, ema=config.optimizer.ema_decay > 0)
+def abstract_state(
+    model: MLA, config: ConfigDict, mesh: Mesh, tx: optax.GradientTransformation
+) -> TrainState:
+  """Shapes, types and shardings of a run's state; `tx` is that of `make_optimizer`."""
+  return _make_state(train_state_lib.abstract_train_state, model, config, mesh, tx)
 
 
-def new_state(model: MLA, config: ConfigDict, mesh: Mesh) -> TrainState:
+def new_state(
+    model: MLA, config: ConfigDict, mesh: Mesh, tx: optax.GradientTransformation
+) -> TrainState:
   """A run's state at step 0, born where `abstract_state` says."""
-  arguments = _state_arguments(model, config, mesh)
-  return train_state_lib.create_train_state(*arguments, ema=config.optimizer.ema_decay > 0)
+  return _make_state(train_state_lib.create_train_state, model, config, mesh, tx)
+
+
+def _make_state(
+    make: Callable[..., TrainState],
+    model: MLA,
+    config: ConfigDict,
+    mesh: Mesh,
+    tx: optax.GradientTransformation,
+) -> TrainState:
+  rules = sharding.rules_from_config(config.sharding)
+  ema = config.optimizer.ema_decay > 0
+  return make(init_params(model, config), tx, mesh, rules, ema=ema)
 
 
 def lint(config: ConfigDict, mesh: Mesh, abstract: TrainState) -> list[str]:
@@ -256,10 +271,3 @@ def make_optimizer(
   params = jax.eval_shape(init_params(model, config))
   frozen = bert_encoder.frozen_parameters(model.text_config)
   return optimizers.make_optimizer(config.optimizer, params, config.train.steps, frozen)
-
-
-def _state_arguments(
-    model: MLA, config: ConfigDict, mesh: Mesh
-) -> tuple[Callable[[], Any], optax.GradientTransformation, Mesh, sharding.Rules]:
-  rules = sharding.rules_from_config(config.sharding)
-  return init_params(model, config), make_optimizer(model, config)[0], mesh, rules

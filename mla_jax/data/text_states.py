@@ -1,6 +1,6 @@
 """What a frozen text encoder makes of texts, looked up by their token ids."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 import hashlib
 
 from jaxtyping import Bool, Float16, Int32
@@ -69,10 +69,3 @@ def fingerprint(
   for part in (ids, mask):
     digest.update(np.ascontiguousarray(part).tobytes())
   return digest.hexdigest()[:16]
-
-
-def blocks(count: int, size: int) -> Iterator[slice]:
-  """Slices of `size` rows that cover `count` >= `size`; the last reaches back."""
-  for start in range(0, count, size):
-    first = min(start, count - size)
-    yield slice(first, first + size)

@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Any
 
-from mla_jax import config_lib
+from mla_jax import config_lib, whole_files
 from mla_jax.errors import UserError
 from mla_jax.experiments.plan import PlannedRun
 from mla_jax.log import logger
@@ -147,9 +147,7 @@ def _run_process(run: PlannedRun, workdir: pathlib.Path) -> Outcome:
       "code_version": version,
       "seconds": seconds,
   }
-  partial = workdir / "result.json.tmp"
-  partial.write_text(json.dumps(result, indent=2) + "\n")
-  partial.replace(workdir / "result.json")
+  whole_files.write_text(workdir / "result.json", json.dumps(result, indent=2) + "\n")
   return Outcome(run, workdir, result["metrics"], version, seconds)
 
 

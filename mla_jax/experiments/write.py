@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mla_jax import whole_files
 from mla_jax.experiments.analysis import CellScores, Score
 from mla_jax.experiments.plan import Experiment
 from mla_jax.experiments.runner import Outcome, command
@@ -34,9 +35,12 @@ def write(
   """
   out.mkdir(parents=True, exist_ok=True)
   result = to_json(experiment, typed, outcomes, rows)
-  (out / "results.json").write_text(json.dumps(result, indent=2) + "\n")
-  (out / "results.md").write_text(markdown(experiment, typed, outcomes, rows))
-  (out / "report.html").write_text(_html(experiment, typed, outcomes, rows))
+  for name, content in (
+      ("results.json", json.dumps(result, indent=2) + "\n"),
+      ("results.md", markdown(experiment, typed, outcomes, rows)),
+      ("report.html", _html(experiment, typed, outcomes, rows)),
+  ):
+    whole_files.write_text(out / name, content)
 
 
 def to_json(

@@ -74,8 +74,8 @@ def compile_step(config: ConfigDict, target: Target, rows: int | None = None) ->
       config.model, init_temperature=scaling["temperature"], init_bias=scaling["bias"]
   )
   task = make_task(config)
-  abstract = train_step.abstract_state(model, config, mesh)
   tx, _ = train_step.make_optimizer(model, config)
+  abstract = train_step.abstract_state(model, config, mesh, tx)
   step = train_step.compile_step(task, model, tx, config, abstract, mesh)
   where = sharding.batch_sharding(mesh)
   batch = {

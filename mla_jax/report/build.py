@@ -3,7 +3,7 @@
 import pathlib
 from typing import Any
 
-from mla_jax import processes
+from mla_jax import processes, whole_files
 from mla_jax.data.sources import Texts
 from mla_jax.metrics import read_metrics
 from mla_jax.report import examples, page, plots
@@ -52,9 +52,7 @@ def write_report(
   if not processes.is_first():
     return path
   directory.mkdir(parents=True, exist_ok=True)
-  temporary = path.with_suffix(".tmp")
-  temporary.write_text(page.page(f"{run.config.name}: {name}", sections), encoding="utf-8")
-  temporary.replace(path)
+  whole_files.write_text(path, page.page(f"{run.config.name}: {name}", sections))
   return path
 
 

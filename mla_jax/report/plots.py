@@ -38,10 +38,10 @@ def matrix(similarity: np.ndarray, title: str) -> str:
   return _uri(figure)
 
 
-def lines(title: str, lines: Mapping[str, tuple[list[int], list[float]]]) -> str:
+def lines(title: str, drawn: Mapping[str, tuple[list[int], list[float]]]) -> str:
   """A picture of (steps, values) lines by name."""
   figure, axes = _figure(5.2, 3.2)
-  for name, (steps, values) in lines.items():
+  for name, (steps, values) in drawn.items():
     axes.plot(steps, values, label=name, marker="." if len(steps) < 30 else "")
   axes.set(title=title, xlabel="step")
   axes.grid(alpha=0.3)

@@ -6,6 +6,7 @@ cross-entropy, and the prediction is the sum of the probabilities: the expected 
 """
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,6 @@ from ml_collections import ConfigDict
 import numpy as np
 import optax
 
-from mla_jax.data import pipeline
 from mla_jax.data.pipeline import Reader
 from mla_jax.data.sources import Texts
 from mla_jax.data.task_fields import TaskFields
@@ -21,8 +21,6 @@ from mla_jax.errors import UserError
 from mla_jax.evals import counting
 from mla_jax.models.mla import MLA
 from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params, Task
-from mla_jax.tasks.collect import collect
-from mla_jax.tasks.encode import apply
 from mla_jax.tasks.questions import Answered, Questions
 
 
@@ -58,24 +56,11 @@ class Counting(Task):
     return questions.total(model, params, task, embeddings, batch, mesh)
 
   def evaluator(self, model: MLA, mesh: jax.sharding.Mesh, reader: Reader) -> Evaluate:
-    questions = self.questions
-
-    @jax.jit
-    def predict(params: Params, batch: Batch) -> jax.Array:
-      def forward(module: MLA) -> jax.Array:
-        video = questions.video(module, batch, train=False)
-        asked = questions.encode_asked(module, questions.asked(batch))
-        logits = questions.logits(module, asked, video, train=False)
-        return predicted_count(logits, ordinal=self.ordinal)
-
-      return apply(model, params, forward)
+    decide = functools.partial(predicted_count, ordinal=self.ordinal)
+    count = self.questions.answerer(model, mesh, reader, decide)
 
     def evaluate(params: Params, texts: Texts) -> Evaluation:
-      batches = pipeline.text_batches(
-          reader, texts, questions.sizes.batch, with_video=questions.use_video
-      )
-      predicted = collect(predict, params, batches, mesh, len(texts.items))
-      return _evaluation(questions.sizes.resamples, texts, predicted)
+      return _evaluation(self.questions.sizes.resamples, texts, count(params, texts))
 
     return evaluate
 

@@ -13,7 +13,6 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 import numpy as np
 
-from mla_jax.data import pipeline
 from mla_jax.data.pipeline import Reader
 from mla_jax.data.sources import Texts
 from mla_jax.data.task_fields import TaskFields
@@ -22,8 +21,7 @@ from mla_jax.evals import multiple_choice
 from mla_jax.models.layers import MASKED_LOGIT
 from mla_jax.models.mla import MLA, Encoded
 from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params, Task
-from mla_jax.tasks.collect import collect
-from mla_jax.tasks.encode import apply, for_each_text
+from mla_jax.tasks.encode import for_each_text
 from mla_jax.tasks.questions import Answered, Questions, dataset_types
 
 
@@ -56,10 +54,9 @@ class MultipleChoiceQA(Task):
     return TaskFields(candidates=sizes.candidates, optional=sizes.scoring == "contrastive")
 
   def embed(self, model: MLA, params: Params, batch: Batch, rng: jax.Array) -> Answered:
-    def score(module: MLA, asked: Encoded, video: Encoded | None) -> jax.Array:
-      return self._scores(module, asked, video, train=True)
-
-    return self.questions.embed(model, params, batch, rng, prefix="candidate_", score=score)
+    return self.questions.embed(
+        model, params, batch, rng, prefix="candidate_", score=self._scores
+    )
 
   def loss_of(
       self, model: MLA, params: Params, embeddings: Answered, batch: Batch, mesh: jax.sharding.Mesh
@@ -71,23 +68,12 @@ class MultipleChoiceQA(Task):
     return questions.total(model, params, task, embeddings, batch, mesh)
 
   def evaluator(self, model: MLA, mesh: jax.sharding.Mesh, reader: Reader) -> Evaluate:
-    questions = self.questions
-
-    @jax.jit
-    def score(params: Params, batch: Batch) -> jax.Array:
-      def forward(module: MLA) -> jax.Array:
-        video = questions.video(module, batch, train=False)
-        asked = questions.encode_asked(module, questions.asked(batch, "candidate_"))
-        return self._scores(module, asked, video, train=False)
-
-      return apply(model, params, forward)
+    scores = self.questions.answerer(
+        model, mesh, reader, lambda logits: logits, prefix="candidate_", score=self._scores
+    )
 
     def evaluate(params: Params, texts: Texts) -> Evaluation:
-      batches = pipeline.text_batches(
-          reader, texts, questions.sizes.batch, with_video=questions.use_video
-      )
-      scores = collect(score, params, batches, mesh, len(texts.items))
-      return _evaluation(questions.sizes.resamples, texts, scores)
+      return _evaluation(self.questions.sizes.resamples, texts, scores(params, texts))
 
     return evaluate
 

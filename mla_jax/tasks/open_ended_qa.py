@@ -9,7 +9,6 @@ from ml_collections import ConfigDict
 import numpy as np
 import optax
 
-from mla_jax.data import pipeline
 from mla_jax.data.examples import NOTHING_MORE
 from mla_jax.data.pipeline import Reader
 from mla_jax.data.sources import Texts
@@ -17,8 +16,6 @@ from mla_jax.errors import UserError
 from mla_jax.evals import qa
 from mla_jax.models.mla import MLA
 from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params, Task
-from mla_jax.tasks.collect import collect
-from mla_jax.tasks.encode import apply
 from mla_jax.tasks.questions import Answered, Questions, dataset_types
 
 
@@ -53,28 +50,19 @@ class OpenEndedQA(Task):
     return questions.total(model, params, task, embeddings, batch, mesh)
 
   def evaluator(self, model: MLA, mesh: jax.sharding.Mesh, reader: Reader) -> Evaluate:
-    questions = self.questions
     classes = _by_class(reader.answers, self.num_answers)
 
-    @jax.jit
-    def answer(params: Params, batch: Batch) -> tuple[jax.Array, jax.Array]:
-      def forward(module: MLA) -> jax.Array:
-        video = questions.video(module, batch, train=False)
-        asked = questions.encode_asked(module, questions.asked(batch))
-        return questions.logits(module, asked, video, train=False)
-
-      logits = apply(model, params, forward)
+    def decide(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
       # Classes beyond the train answers have no name and cannot be given.
       logits = jnp.where(jnp.arange(logits.shape[-1]) < len(classes), logits, -jnp.inf)
       return logits.argmax(-1), jax.nn.softmax(logits).max(-1)
 
+    answer = self.questions.answerer(model, mesh, reader, decide)
+
     def evaluate(params: Params, texts: Texts) -> Evaluation:
-      batches = pipeline.text_batches(
-          reader, texts, questions.sizes.batch, with_video=questions.use_video
-      )
-      chosen, probability = collect(answer, params, batches, mesh, len(texts.items))
+      chosen, probability = answer(params, texts)
       predicted = [classes[i] for i in chosen]
-      return _evaluation(questions.sizes.resamples, texts, predicted, probability, classes)
+      return _evaluation(self.questions.sizes.resamples, texts, predicted, probability, classes)
 
     return evaluate
 

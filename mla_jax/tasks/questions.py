@@ -2,21 +2,25 @@
 
 from collections.abc import Callable, Sequence
 import dataclasses
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from mla_jax.data import pipeline
+from mla_jax.data.pipeline import Reader
 from mla_jax.data.records import TextRecord
 from mla_jax.data.sources import Texts
 from mla_jax.evals.question_types import BY_DATASET, QuestionTypes
 from mla_jax.models.mla import MLA, Embeddings, Encoded
 from mla_jax.tasks.alignment import LossSettings, align
 from mla_jax.tasks.base import Batch, Metrics, Params, Sizes
+from mla_jax.tasks.collect import collect
 from mla_jax.tasks.encode import apply, encode_text, encode_video, flat_texts, for_each_text
 
-Score: TypeAlias = Callable[[MLA, Encoded, Encoded | None], jax.Array]
+Score: TypeAlias = Callable[..., jax.Array]  # As `Questions.logits`.
 _TEXT = ("text", "text_mask", "text_segment")
 
 
@@ -102,20 +106,53 @@ class Questions:
     Args:
       model, params, batch, rng: as of `Task.embed`.
       prefix: of the fields that are asked: "candidate_" for a question with each of its candidates.
-      score: gives the logits in training; None: the answer head.
+      score: gives the logits; None: the answer head.
     """
+
     def forward(module: MLA) -> Answered:
       video = self.video(module, batch, train=True)
       asked, aligned = self._encode(module, self.asked(batch, prefix), batch)
-      if score is not None:
-        logits = score(module, asked, video)
-      else:
-        logits = self.logits(module, asked, video, train=True)
+      logits = (score or self.logits)(module, asked, video, train=True)
       if aligned is None or video is None:
         return Answered(logits, None)
       return Answered(logits, (video.embeddings, aligned.embeddings))
 
     return apply(model, params, forward, rng)
+
+  def answerer(
+      self,
+      model: MLA,
+      mesh: Mesh,
+      reader: Reader,
+      decide: Callable[[jax.Array], Any],
+      *,
+      prefix: str = "",
+      score: Score | None = None,
+  ) -> Callable[[Params, Texts], Any]:
+    """What evaluates parameters on texts: all that `decide` makes of the logits, in their order.
+
+    Args:
+      model, mesh, reader: as of `Task.evaluator`.
+      decide: from the logits `[rows, ...]` of a batch to arrays `[rows, ...]`.
+      prefix, score: as of `embed`.
+    """
+
+    @jax.jit
+    def answer(params: Params, batch: Batch) -> Any:
+      def forward(module: MLA) -> jax.Array:
+        video = self.video(module, batch, train=False)
+        asked = self.encode_asked(module, self.asked(batch, prefix))
+        return (score or self.logits)(module, asked, video, train=False)
+
+      return decide(apply(model, params, forward))
+
+    def answer_all(params: Params, texts: Texts) -> Any:
+      batches = pipeline.text_batches(
+          reader, texts, self.sizes.batch, with_video=self.use_video
+      )
+      return collect(answer, params, batches, mesh, len(texts.items))
+
+    return answer_all
 
   def total(
       self,
@@ -124,7 +161,7 @@ class Questions:
       task: tuple[jax.Array, Metrics],
       answered: Answered,
       batch: Batch,
-      mesh: jax.sharding.Mesh,
+      mesh: Mesh,
   ) -> tuple[jax.Array, Metrics]:
     """The task's loss with its weight, and the alignment's where there is something to align."""
     loss, metrics = task

@@ -1,13 +1,13 @@
 """The fine-grained score of every text with every video: how well their segments match."""
 
 from collections.abc import Callable, Mapping
-import functools
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 import numpy as np
 
+from mla_jax import blocks
 from mla_jax.errors import UserError
 from mla_jax.losses import latent, pairs
 
@@ -73,11 +73,9 @@ def score_all(
     )
   pair = video["parts"].shape[1] * text["parts"].shape[1]
   block = max(1, min(queries, _BLOCK_FLOATS // (pair * videos)))
-  of_video = functools.partial(score, video["parts"])
+  parts, real = jax.device_put((video["parts"], video["real"]))  # Once, and not for every block.
   found = np.empty((queries, videos), np.float32)
-  for start in range(0, queries, block):
-    # The last block reaches back, so that all have one shape and compile once.
-    rows = slice(min(start, queries - block), min(start, queries - block) + block)
-    scores = of_video(text["parts"][rows], video["real"], text["real"][rows], log_scale)
+  for rows in blocks.equal_blocks(queries, block):
+    scores = score(parts, text["parts"][rows], real, text["real"][rows], log_scale)
     found[rows] = np.asarray(scores).T
   return found

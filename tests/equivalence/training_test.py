@@ -43,7 +43,7 @@ def open_run(name, data, workdir, devices, **changes) -> Run:
 def trained(run: Run, steps: int):
   drawn = sources.open_sources(run.config.data, with_video=True)
   training = train_step.make_training(run, drawn)
-  state = train_step.new_state(run.model, run.config, run.mesh)
+  state = train_step.new_state(run.model, run.config, run.mesh, training.tx)
   losses = []
   for batch in training.batches(range(steps)):
     state, metrics = training.step(state, batch)

@@ -72,7 +72,7 @@ def test_nothing_is_compiled_twice(data, tmp_path) -> None:
   )
   spec = {k: jax.ShapeDtypeStruct(v.shape, v.dtype, sharding=where) for k, v in spec.items()}
   compiled = training.step.lower(training.abstract, spec).compile()
-  state = train_step.new_state(run.model, run.config, run.mesh)
+  state = train_step.new_state(run.model, run.config, run.mesh, training.tx)
   for batch in training.batches(range(2)):
     state, _ = compiled(state, batch)  # Raises on another shape, type or sharding.
   assert int(state.step) == 2
