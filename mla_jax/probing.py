@@ -1,6 +1,5 @@
 """Runs the probes of a model: the same evaluation on spoilt inputs, and priors that see nothing."""
 
-from collections.abc import Callable
 import dataclasses
 import json
 import pathlib
@@ -9,14 +8,20 @@ from typing import Any
 from ml_collections import ConfigDict
 import numpy as np
 
-from mla_jax import config_lib, eval_lib
+from mla_jax import config_lib, eval_lib, whole_files
 from mla_jax import run as run_lib
 from mla_jax.data import probes, sources
 from mla_jax.data.sources import Texts
 from mla_jax.errors import UserError
 from mla_jax.log import logger
 from mla_jax.run import Run
-from mla_jax.tasks.base import Evaluation
+from mla_jax.tasks.base import Evaluation, numbers
+
+_RECALL = "text_to_video/recall_at_1"
+_SCORES = ("accuracy", _RECALL)
+_SELECTS = "selection score"
+# Percent of texts told from themselves in another order: no number to subtract.
+_OTHER_UNIT = ("order_told",)
 
 
 def probe(config: ConfigDict, workdir: pathlib.Path, step: str) -> dict[str, Any]:
@@ -40,26 +45,30 @@ def probe(config: ConfigDict, workdir: pathlib.Path, step: str) -> dict[str, Any
   texts = run_lib.open_evaluated(run)
   params, chosen = eval_lib.restore_params(run, step)
   plain = _evaluated(run, "none", params, texts)
-  name, score = _score(plain)
-  found = {"none": score(plain)}
+  name = _score_name(plain)
+  found = {"none": _score(plain, name)}
   for kind in probes.FRAME_PROBES:
     spoilt = dataclasses.replace(run, reader=dataclasses.replace(run.reader, probe=kind))
-    found[kind] = score(_evaluated(_again(spoilt), kind, params, texts))
+    found[kind] = _score(_evaluated(_again(spoilt), kind, params, texts), name)
   for label, frames in _frame_numbers(config).items():
     other = config_lib.apply_overrides(config, {"data.num_frames": frames})
-    found[label] = score(_evaluated(run_lib.open_run(other, workdir), label, params, texts))
-  found |= _priors(run, texts) if run.task.needs_answers else _swapped(run, params, texts, plain)
+    again = run_lib.open_run(other, workdir)
+    found[label] = _score(_evaluated(again, label, params, texts), name)
+  if run.task.needs_answers:
+    found |= _priors(run, texts)
+  if name == _RECALL:
+    found |= _swapped(run, params, texts, plain)
   data = config.data
   result = {
       "dataset": f"{data.family}_{data.eval_texts}",
       "split": data.eval_split,
       "step": chosen,
-      "score": name,
+      "score": name.replace("/", " "),
       "probes": found,
   }
   path = workdir / "eval" / f"probes_{result['dataset']}_{result['split']}.json"
   path.parent.mkdir(exist_ok=True)
-  path.write_text(json.dumps(result, indent=2) + "\n")
+  whole_files.write_text(path, json.dumps(result, indent=2) + "\n")
   return result
 
 
@@ -74,10 +83,6 @@ def table(result: dict[str, Any]) -> str:
   return "\n".join(lines)
 
 
-# Percent of texts told from themselves in another order: no number to subtract.
-_OTHER_UNIT = ("order_told",)
-
-
 def _again(run: Run) -> Run:
   """The run with an evaluation that reads its reader."""
   return dataclasses.replace(run, evaluate=run.task.evaluator(run.model, run.mesh, run.reader))
@@ -88,12 +93,14 @@ def _evaluated(run: Run, name: str, params: Any, texts: Texts) -> Evaluation:
   return run.evaluate(params, texts)
 
 
-def _score(evaluation: Evaluation) -> tuple[str, Callable[[Evaluation], float]]:
-  if "accuracy" in evaluation.metrics:
-    return "accuracy", lambda found: float(found.metrics["accuracy"])
-  return "text_to_video recall_at_1", lambda found: float(
-      found.metrics["text_to_video"]["recall_at_1"]
-  )
+def _score_name(evaluation: Evaluation) -> str:
+  """The number that is shown: the first of `_SCORES` that there is, or what selects checkpoints."""
+  found = numbers(evaluation.metrics)
+  return next((name for name in _SCORES if name in found), _SELECTS)
+
+
+def _score(evaluation: Evaluation, name: str) -> float:
+  return evaluation.main if name == _SELECTS else numbers(evaluation.metrics)[name]
 
 
 def _frame_numbers(config: ConfigDict) -> dict[str, int]:
@@ -125,7 +132,7 @@ def _swapped(run: Run, params: Any, texts: Texts, plain: Evaluation) -> dict[str
   )
   records = texts.store.read(texts.split, texts.items)
   changed = np.array([probes.swap_phrases(record).text != record.text for record in records])
-  result = {probes.SWAPPED: float(found.metrics["text_to_video"]["recall_at_1"])}
+  result = {probes.SWAPPED: _score(found, _RECALL)}
   if changed.any():
     ours, theirs = (
         np.array([row["score"] for row in evaluation.rows])[changed]
