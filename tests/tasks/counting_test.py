@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import common
+from configs import common, variants
 from mla_jax.errors import UserError
 from mla_jax.models import mla
 from mla_jax.sharding import make_mesh
@@ -83,7 +83,7 @@ def test_the_ordinal_head_orders_its_thresholds_and_learns_them():
 
 def test_the_text_only_twin_reads_no_video():
   found = config("answer", 1, use_video=False)
-  common.without_video(found)
+  variants.without_video(found)
   task, model = Counting.from_config(found), mla.build_model(found.model)
   fields = {name: value for name, value in batch().items() if name not in tiny.VIDEO_KEYS}
   loss, metrics = task.loss(
