@@ -1,12 +1,13 @@
 """Every config builds, has no key nobody reads, takes finite steps and evaluates, at debug size."""
 
+import functools
 import json
 import pathlib
 
 import jax
 import pytest
 
-from mla_jax import config_lib, eval_lib, train_lib
+from mla_jax import config_lib, eval_lib, sharding, train_lib
 from mla_jax.config_reads import record_reads, unread_keys
 from mla_jax.config_values import flatten
 from mla_jax.data.text import Tokenizer, train_tokenizer
@@ -42,6 +43,13 @@ RUN = (
     "tgif_qa_action.py",
     "tgif_qa_count.py",
 )
+
+
+@pytest.fixture(autouse=True)
+def two_devices(monkeypatch):
+  """Enough to shard, and their programs are run sooner than those of eight."""
+  make_mesh = functools.partial(sharding.make_mesh, devices=jax.devices()[:2])
+  monkeypatch.setattr(sharding, "make_mesh", make_mesh)
 
 
 @pytest.fixture(scope="module")

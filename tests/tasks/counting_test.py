@@ -76,7 +76,12 @@ def test_the_ordinal_head_orders_its_thresholds_and_learns_them():
   assert (np.diff(logits, axis=1) < 0).all()  # P(count > k) falls with k.
   assert np.ptp(logits[:, 0]) > 1e-3  # And depends on the example.
   mesh = make_mesh(found.mesh)
-  grads = jax.grad(lambda p: task.loss(model, p, fields, jax.random.key(0), mesh)[0])(params)
+
+  @jax.jit  # One program and not one for each operation.
+  def gradient(params):
+    return jax.grad(lambda p: task.loss(model, p, fields, jax.random.key(0), mesh)[0])(params)
+
+  grads = gradient(params)
   for name in ("first", "steps"):
     assert np.any(np.asarray(grads["heads"]["answer"][name]))
 
