@@ -90,6 +90,7 @@ def test_qa_trains_evaluates_and_scores_another_hold_out(features, cache, tmp_pa
   assert found["questions"] == 2 * sum(n % 4 == 3 for n in range(500, 513))
 
 
+@pytest.mark.slow  # tests/configs_test.py trains from frames too.
 def test_pixels_train_from_frames(cache, tmp_path):
   frames = tiny.prepare(tmp_path, media="frames", videos=24)
   workdir = tmp_path / "work"
@@ -114,6 +115,7 @@ def test_six_steps_are_three_steps_killed_and_three_more(trained, features, cach
   assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.slow
 def test_pretrained_weights_are_needed_at_the_start_alone(features, cache, tmp_path):
   """Killed, resumed and evaluated where their folder is gone; what is frozen is still as it was."""
   folder, workdir = tmp_path / "bert", tmp_path / "work"
