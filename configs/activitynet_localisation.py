@@ -6,7 +6,7 @@ Prepare: `activitynet_localisation`.
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, variants
 from mla_jax.config_lib import parse_arg
 
 
@@ -19,6 +19,6 @@ def get_config(arg: str | None = None) -> ConfigDict:
   data.eval_split = "val_2"
   data.tokenizer = "localisation/tokenizer.model"
   data.sources.queries = common.source("localisation", "train", 64, unit="text")
-  common.localisation(config)
+  variants.localisation(config)
   config.train.steps = 10_000
-  return common.caption_variants(config, args, frames=64, segments=16)
+  return variants.caption_variants(config, args, frames=64, segments=16)

@@ -6,7 +6,7 @@ Prepare: `charades_sta`.
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, variants
 from mla_jax.config_lib import parse_arg
 
 
@@ -18,6 +18,6 @@ def get_config(arg: str | None = None) -> ConfigDict:
   data.eval_texts = "localisation"
   data.tokenizer = "localisation/tokenizer.model"
   data.sources.queries = common.source("localisation", "train", 64, unit="text")
-  common.localisation(config)
+  variants.localisation(config)
   config.train.steps = 10_000
-  return common.caption_variants(config, args, frames=32, segments=16)
+  return variants.caption_variants(config, args, frames=32, segments=16)

@@ -5,14 +5,14 @@
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, variants
 from mla_jax.config_lib import parse_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
   args = parse_arg(arg, no_video=False, debug=False)
   config = common.base("demo", "open_ended_qa")
-  common.pixels(config, image_size=64)
+  variants.pixels(config, image_size=64)
   data = config.data
   data.family = "demo"
   data.eval_texts = "qa"
@@ -43,6 +43,6 @@ def get_config(arg: str | None = None) -> ConfigDict:
   config.train.eval_every = config.train.checkpoint_every = 200
   if args.no_video:
     config.name += "_no_video"
-    common.without_video(config)
+    variants.without_video(config)
     data.sources.questions.beside = {}  # Nothing to align them with.
-  return common.debug(config) if args.debug else config
+  return variants.debug(config) if args.debug else config

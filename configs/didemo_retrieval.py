@@ -6,7 +6,7 @@ Prepare: `didemo_retrieval`.
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, variants
 from mla_jax.config_lib import parse_arg
 
 
@@ -21,4 +21,4 @@ def get_config(arg: str | None = None) -> ConfigDict:
   config.loss.segment_pairing = "timed+latent"
   config.model.num_answers = 0
   config.train.steps = 10_000
-  return common.caption_variants(config, args, frames=32, segments=6)
+  return variants.caption_variants(config, args, frames=32, segments=6)

@@ -6,15 +6,15 @@
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, variants
 from mla_jax.config_lib import parse_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
   args = parse_arg(arg, features=False, no_video=False, debug=False)
   config = common.base("how2qa", "multiple_choice_qa")
-  common.questions(config, "how2qa", "qa", rows=64, text_length=48)
-  common.multiple_choice(config, candidates=4)
+  variants.questions(config, "how2qa", "qa", rows=64, text_length=48)
+  variants.multiple_choice(config, candidates=4)
   config.data.eval_split = "val"
   config.train.steps = 15_000
-  return common.question_variants(config, args, frames=16)
+  return variants.question_variants(config, args, frames=16)

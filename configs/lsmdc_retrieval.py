@@ -6,7 +6,7 @@ Prepare: `lsmdc_retrieval`.
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, variants
 from mla_jax.config_lib import parse_arg
 
 
@@ -18,4 +18,4 @@ def get_config(arg: str | None = None) -> ConfigDict:
   data.sources.captions = common.source("retrieval", "train", 256)
   config.model.num_answers = 0
   config.train.steps = 10_000
-  return common.caption_variants(config, args, frames=12, segments=6)
+  return variants.caption_variants(config, args, frames=12, segments=6)

@@ -7,7 +7,7 @@ training text has candidates to select by. `...:features` reads features instead
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, variants
 from mla_jax.config_lib import parse_arg
 
 
@@ -22,4 +22,4 @@ def get_config(arg: str | None = None) -> ConfigDict:
   data.sources.captions = common.source("retrieval", "train_7k", 256)
   config.model.num_answers = 0
   config.train.steps = 10_000
-  return common.caption_variants(config, args, frames=12, segments=6)
+  return variants.caption_variants(config, args, frames=12, segments=6)

@@ -7,7 +7,7 @@ twin of the same model, `...:debug` is tiny. `...:minilm` has a pretrained text 
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, variants
 from mla_jax.config_lib import parse_arg
 
 
@@ -23,7 +23,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
   data.num_frames = 12
   data.video_segments = 6
   data.text_length = 20
-  common.regularise(config)
+  variants.regularise(config)
   model = config.model
   # Small, so that its minutes are many looks at each question and not few by a larger model.
   model.width = model.embed_dim = 128
@@ -37,12 +37,12 @@ def get_config(arg: str | None = None) -> ConfigDict:
   config.train.steps = 500
   if args.minilm:
     config.name += "_minilm"
-    common.bert_text(config, frozen_layers=6)
+    variants.bert_text(config, frozen_layers=6)
   if args.pixels:
     config.name += "_pixels"
-    common.small_pixels(config, rows={"questions": 64})
+    variants.small_pixels(config, rows={"questions": 64})
     config.train.steps = 300
   if args.no_video:
     config.name += "_no_video"
-    common.without_video(config)
-  return common.debug(config) if args.debug else config
+    variants.without_video(config)
+  return variants.debug(config) if args.debug else config

@@ -7,7 +7,7 @@ Prepare: `msrvtt_retrieval`, then `timed_captions --family=msrvtt`, into one `--
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, variants
 from mla_jax.config_lib import parse_arg
 
 
@@ -24,15 +24,15 @@ def get_config(arg: str | None = None) -> ConfigDict:
   data.text_length = 24
   config.model.num_answers = 0
   config.model.text.layers = 1
-  common.regularise(config)
+  variants.regularise(config)
   config.model.dropout = 0.2
   config.train.steps = 400
   config.loss.segment_pairing = "timed+latent"
   if args.minilm:
     config.name += "_minilm"
-    common.bert_text(config, frozen_layers=6)
+    variants.bert_text(config, frozen_layers=6)
   if args.pixels:
     config.name += "_pixels"
-    common.small_pixels(config, rows={"captions": 64, "timed": 16})
-  return common.debug(config) if args.debug else config
+    variants.small_pixels(config, rows={"captions": 64, "timed": 16})
+  return variants.debug(config) if args.debug else config
 

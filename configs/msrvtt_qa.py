@@ -6,7 +6,7 @@
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, variants
 from mla_jax.config_lib import parse_arg
 
 
@@ -22,8 +22,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
   config.model.num_answers = 1500
   config.train.steps = 10_000
   if not args.features:
-    common.vit_base(config)
+    variants.vit_base(config)
   if args.no_video:
     config.name += "_no_video"
-    common.without_video(config)
-  return common.debug(config) if args.debug else config
+    variants.without_video(config)
+  return variants.debug(config) if args.debug else config

@@ -6,7 +6,7 @@ Prepare: `msrvtt_retrieval`.
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, variants
 from mla_jax.config_lib import parse_arg
 
 
@@ -21,5 +21,5 @@ def get_config(arg: str | None = None) -> ConfigDict:
   config.model.num_answers = 0
   config.train.steps = 10_000
   if not args.features:
-    common.vit_base(config, frames=12)
-  return common.debug(config) if args.debug else config
+    variants.vit_base(config, frames=12)
+  return variants.debug(config) if args.debug else config

@@ -6,13 +6,13 @@
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, variants
 from mla_jax.config_lib import parse_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
   args = parse_arg(arg, features=False, no_video=False, debug=False)
   config = common.base("nextqa_oe", "open_ended_qa")
-  common.questions(config, "nextqa", "oe", rows=256, text_length=32)
+  variants.questions(config, "nextqa", "oe", rows=256, text_length=32)
   config.train.steps = 15_000
-  return common.question_variants(config, args, frames=16)
+  return variants.question_variants(config, args, frames=16)

@@ -6,7 +6,7 @@ Prepare: `qvhighlights`.
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, variants
 from mla_jax.config_lib import parse_arg
 
 
@@ -19,7 +19,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
   data.eval_split = "val"
   data.tokenizer = "localisation/tokenizer.model"
   data.sources.queries = common.source("localisation", "train", 32, unit="text")
-  common.localisation(config, moments="qvhighlights")
+  variants.localisation(config, moments="qvhighlights")
   config.eval.nms = 0.7
   config.train.steps = 10_000
-  return common.caption_variants(config, args, frames=75, segments=25)
+  return variants.caption_variants(config, args, frames=75, segments=25)

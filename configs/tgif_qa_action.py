@@ -6,14 +6,14 @@
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, variants
 from mla_jax.config_lib import parse_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
   args = parse_arg(arg, features=False, no_video=False, debug=False)
   config = common.base("tgif_qa_action", "multiple_choice_qa")
-  common.questions(config, "tgif", "qa_action", rows=64, text_length=24)
-  common.multiple_choice(config)
+  variants.questions(config, "tgif", "qa_action", rows=64, text_length=24)
+  variants.multiple_choice(config)
   config.train.steps = 15_000
-  return common.question_variants(config, args)
+  return variants.question_variants(config, args)

@@ -6,15 +6,15 @@
 
 from ml_collections import ConfigDict
 
-from configs import common
+from configs import common, variants
 from mla_jax.config_lib import parse_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
   args = parse_arg(arg, features=False, no_video=False, debug=False)
   config = common.base("tvqa", "multiple_choice_qa")
-  common.questions(config, "tvqa", "qa", rows=64, text_length=64)
-  common.multiple_choice(config)
+  variants.questions(config, "tvqa", "qa", rows=64, text_length=64)
+  variants.multiple_choice(config)
   config.data.eval_split = "val"
   config.train.steps = 15_000
-  return common.question_variants(config, args, frames=16)
+  return variants.question_variants(config, args, frames=16)

@@ -54,11 +54,8 @@ def loss_and_gradient(
     shardings: of the parameters; a gradient is summed up where its parameter lives.
   """
   if micro_batches == 1:
-
-    def loss_fn(params: Params) -> tuple[jax.Array, Metrics]:
-      return task.loss(model, params, batch, rng, mesh)
-
-    found, grads = jax.value_and_grad(loss_fn, has_aux=True)(params)
+    at_once = jax.value_and_grad(lambda p: task.loss(model, p, batch, rng, mesh), has_aux=True)
+    found, grads = at_once(params)
     # Each device then sums up its own part alone, and not all of a gradient to keep a part.
     return found, jax.lax.with_sharding_constraint(grads, shardings)
 

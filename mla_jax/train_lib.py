@@ -4,7 +4,7 @@ import pathlib
 
 from ml_collections import ConfigDict
 
-from mla_jax import checkpoints, processes, signals, timing
+from mla_jax import checkpoints, disk_space, processes, signals, timing
 from mla_jax import run as run_lib
 from mla_jax.config_reads import check_all_read, record_reads
 from mla_jax.data import sources
@@ -31,14 +31,14 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
     UserError: bad input of any kind, a non-finite loss, or another run in the workdir.
   """
   config = record_reads(config)
-  checkpoints.check_writable(workdir)
+  disk_space.check_writable(workdir)
   run_lib.check_agreement(config)
   run_lib.start_workdir(config, workdir)
   processes.wait_for_all("workdir")
   run = run_lib.open_run(config, workdir)
   with_video = config.model.use_video
   training = make_training(run, sources.open_sources(config.data, with_video=with_video))
-  checkpoints.check_writable(workdir, 2 * checkpoints.state_bytes(training.abstract))
+  disk_space.check_writable(workdir, 2 * disk_space.state_bytes(training.abstract))
   dev = sources.open_dev(config.data, with_video=with_video)
   run_lib.open_evaluated(run)  # A split that is not there is found now, not after the training.
   with (

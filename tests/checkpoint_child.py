@@ -72,7 +72,7 @@ def kill_again_and_again(directory: pathlib.Path, kills: int) -> None:
   """Forks the run, before any device is used, and kills it at a random moment of its saving."""
   delays = random.Random(0)
   torn = 0
-  for _ in range(kills):
+  for number in range(kills):
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -84,7 +84,8 @@ def kill_again_and_again(directory: pathlib.Path, kills: int) -> None:
       restored = lines.readline().split()
       if restored[:1] != ["restored"]:
         raise AssertionError("the run did not start")
-      lines.readline()
+      for _ in range(min(number + 1, 2)):  # However busy the machine, all but the first get on.
+        lines.readline()
       time.sleep(delays.uniform(0, 0.3))
       os.kill(child, signal.SIGKILL)
       os.waitpid(child, 0)

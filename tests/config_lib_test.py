@@ -1,4 +1,4 @@
-"""The config file, its argument, overrides, JSON: right values, one clear line when wrong."""
+"""The config file, overrides, JSON: right values, one clear line when wrong."""
 
 import pathlib
 import subprocess
@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from ml_collections import ConfigDict, config_dict
 import pytest
 
-from mla_jax import __version__, config_lib
-from mla_jax.config_lib import parse_arg
+from mla_jax import config_lib
 from mla_jax.errors import UserError
 
 CONFIG = """
@@ -58,50 +57,6 @@ def _one_line(error: pytest.ExceptionInfo[UserError]) -> str:
   message = str(error.value)
   assert "\n" not in message
   return message
-
-
-class TestParseArg:
-  def test_typed_by_the_defaults(self) -> None:
-    defaults: dict[str, Any] = {
-        "steps": 5, "rate": 1.0, "name": "a", "debug": False, "on": True, "path": None, "t": (1,)
-    }
-    arg = parse_arg("debug,steps=20, rate=2,name=3,on=false,path=a/b,t=4", **defaults)
-    assert arg.to_dict() == {
-        "steps": 20, "rate": 2.0, "name": "3", "debug": True, "on": False, "path": "a/b", "t": (4,)
-    }
-    assert isinstance(arg.rate, float)
-
-  @pytest.mark.parametrize("nothing", [None, "", " ", ","])
-  def test_nothing_gives_the_defaults(self, nothing: str | None) -> None:
-    assert parse_arg(nothing, steps=5).to_dict() == {"steps": 5}
-
-  @pytest.mark.parametrize(
-      ("text", "says"),
-      [
-          ("stepz=1", "'steps'"),
-          ("quite_other", "use debug, steps"),
-          ("steps", "write steps=VALUE"),
-          ("steps=1.5", "whole number"),
-          ("steps=", "whole number"),
-          ("debug=perhaps", "true or false"),
-          ("steps=1,steps=2", "twice"),
-          ("=3", "unknown"),
-      ],
-  )
-  def test_wrong(self, text: str, says: str) -> None:
-    with pytest.raises(UserError) as error:
-      parse_arg(text, steps=5, debug=False)
-    assert says in _one_line(error)
-
-  @given(
-      st.dictionaries(st.sampled_from("abcd"), st.integers(), min_size=1),
-      st.dictionaries(st.sampled_from("efgh"), st.floats(allow_nan=False)),
-  )
-  def test_any_values_come_back(self, ints: dict[str, int], floats: dict[str, float]) -> None:
-    values = ints | floats
-    text = ",".join(f"{name}={value!r}" for name, value in values.items())
-    defaults = {name: type(value)(0) for name, value in values.items()}
-    assert parse_arg(text, **defaults).to_dict() == values
 
 
 class TestLoadConfig:
@@ -331,35 +286,3 @@ class TestSavedConfig:
     again = config_lib.read_config(tmp_path / "config.json")
     assert again.dir is None
     assert config_lib.apply_overrides(again, {"dir": "a/b"}).dir == "a/b"
-
-
-class TestCodeVersion:
-  @pytest.fixture
-  def checkout(self, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
-    monkeypatch.setattr(config_lib, "__file__", str(tmp_path / "mla_jax" / "config_lib.py"))
-    return tmp_path
-
-  def test_installed(self, checkout: pathlib.Path) -> None:
-    assert config_lib.code_version() == __version__
-
-  def test_without_git(
-      self, checkout: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-  ) -> None:
-    (checkout / ".git").mkdir()  # No repository: git fails, and so does its absence.
-    assert config_lib.code_version() == __version__
-    monkeypatch.setenv("PATH", "")
-    assert config_lib.code_version() == __version__
-
-  def test_commit(self, checkout: pathlib.Path) -> None:
-    git = ["git", "-C", str(checkout), "-c", "user.name=a", "-c", "user.email=a@b"]
-    (checkout / "file").write_text("1")
-    try:
-      subprocess.run(["git", "--version"], check=True, capture_output=True)
-    except FileNotFoundError:
-      pytest.skip("no git on this machine")
-    for command in (["init", "-q"], ["add", "file"], ["commit", "-q", "-m", "1"], ["tag", "v9"]):
-      subprocess.run([*git, *command], check=True)
-    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-    assert config_lib.code_version() == head.stdout.strip()
-    (checkout / "file").write_text("2")
-    assert config_lib.code_version() == head.stdout.strip() + "-dirty"

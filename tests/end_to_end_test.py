@@ -1,26 +1,31 @@
 """The commands as a user runs them, on a tiny dataset: train, kill, resume, evaluate, report."""
 
-from collections.abc import Callable
 import json
-import os
 import pathlib
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from typing import Any
 
-import jax
 import numpy as np
-import orbax.checkpoint as ocp
 import pytest
 
 from mla_jax import config_lib, train_lib
 from mla_jax.errors import UserError
 from tests import bert_checkpoint, tiny
+from tests.commands import (
+    ROOT,
+    checkpoint_arrays,
+    command,
+    environment,
+    evaluation,
+    kill_after_checkpoint,
+    last_line,
+    run,
+    wait_for,
+)
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
 RETRIEVAL = "msrvtt_mini_retrieval.py:debug"
 SIX_STEPS = ("--config.train.steps=6", "--config.train.checkpoint_every=3")
 
@@ -44,56 +49,6 @@ def trained(
   workdir = tmp_path_factory.mktemp("trained")
   last_line(run(command(RETRIEVAL, features, workdir, *SIX_STEPS), cache))
   return workdir
-
-
-def command(config: str, data: pathlib.Path, workdir: pathlib.Path, *more: str) -> list[str]:
-  return [
-      sys.executable,
-      "-m",
-      "mla_jax.main",
-      f"--config=configs/{config}",
-      f"--workdir={workdir}",
-      f"--config.data.dir={data}",
-      "--config.data.dev_fraction=0.3",
-      f"--config.model.video.feature_width={tiny.FEATURES}",
-      *more,
-  ]
-
-
-def environment(cache: pathlib.Path) -> dict[str, str]:
-  # Two devices: enough to shard, and compiled sooner than eight.
-  flags = os.environ["XLA_FLAGS"].replace("device_count=8", "device_count=2")
-  return os.environ | {
-      "XLA_FLAGS": flags,
-      "JAX_COMPILATION_CACHE_DIR": str(cache),
-      "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-  }
-
-
-def run(arguments: list[str], cache: pathlib.Path) -> subprocess.CompletedProcess[str]:
-  return subprocess.run(
-      arguments, cwd=ROOT, capture_output=True, text=True, env=environment(cache), check=False
-  )
-
-
-def evaluation(workdir: pathlib.Path, *more: str) -> list[str]:
-  return [sys.executable, "-m", "mla_jax.main", "--mode=eval", f"--workdir={workdir}", *more]
-
-
-def last_line(found: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-  assert found.returncode == 0, found.stderr[-3000:]
-  return json.loads(found.stdout.splitlines()[-1])
-
-
-def checkpoint_arrays(workdir: pathlib.Path, step: int) -> dict[str, np.ndarray]:
-  """Every leaf of a checkpoint, read without this package's own code."""
-  folder = workdir.absolute() / "checkpoints" / str(step) / "state"
-  tree = ocp.StandardCheckpointer().restore(folder)
-
-  return {
-      jax.tree_util.keystr(path): np.asarray(leaf)
-      for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-  }
 
 
 def check_outputs(workdir: pathlib.Path, result: dict[str, Any]) -> list[dict[str, Any]]:
@@ -135,6 +90,7 @@ def test_qa_trains_evaluates_and_scores_another_hold_out(features, cache, tmp_pa
   assert found["questions"] == 2 * sum(n % 4 == 3 for n in range(500, 513))
 
 
+@pytest.mark.slow  # tests/configs_test.py trains from frames too.
 def test_pixels_train_from_frames(cache, tmp_path):
   frames = tiny.prepare(tmp_path, media="frames", videos=24)
   workdir = tmp_path / "work"
@@ -145,7 +101,7 @@ def test_pixels_train_from_frames(cache, tmp_path):
 
 def test_six_steps_are_three_steps_killed_and_three_more(trained, features, cache, tmp_path):
   arguments = command(RETRIEVAL, features, tmp_path, *SIX_STEPS)
-  _kill_after_checkpoint(arguments, cache, tmp_path / "checkpoints" / "3")
+  kill_after_checkpoint(arguments, cache, tmp_path / "checkpoints" / "3")
   assert not (tmp_path / "eval").exists()
   resumed = run(arguments, cache)
   assert "from step 3 to 6" in resumed.stderr
@@ -159,6 +115,7 @@ def test_six_steps_are_three_steps_killed_and_three_more(trained, features, cach
   assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.slow
 def test_pretrained_weights_are_needed_at_the_start_alone(features, cache, tmp_path):
   """Killed, resumed and evaluated where their folder is gone; what is frozen is still as it was."""
   folder, workdir = tmp_path / "bert", tmp_path / "work"
@@ -169,7 +126,7 @@ def test_pretrained_weights_are_needed_at_the_start_alone(features, cache, tmp_p
   more = [f"--config.model.text.{key}={value}" for key, value in text.items()]
   name = "msrvtt_mini_retrieval.py:minilm,debug"
   arguments = command(name, features, workdir, *SIX_STEPS, *more)
-  _kill_after_checkpoint(arguments, cache, workdir / "checkpoints" / "3")
+  kill_after_checkpoint(arguments, cache, workdir / "checkpoints" / "3")
   shutil.rmtree(folder)
   resumed = run(arguments, cache)
   assert "from step 3 to 6" in resumed.stderr
@@ -201,7 +158,7 @@ def test_sigterm_saves_and_exits_0(features, cache, tmp_path):
       env=environment(cache),
   )
   log = tmp_path / "metrics.jsonl"
-  _wait_for(lambda: log.exists() and log.stat().st_size > 0)
+  wait_for(lambda: log.exists() and log.stat().st_size > 0)
   process.send_signal(signal.SIGTERM)
   _, error = process.communicate(timeout=120)
   assert process.returncode == 0, error[-2000:]
@@ -267,28 +224,6 @@ def test_a_workdir_of_another_config_is_refused(trained, features, cache):
     assert found.returncode != 0
     assert "Traceback" not in found.stderr
     assert "width" in found.stderr.splitlines()[-1]
-
-
-def _kill_after_checkpoint(
-    arguments: list[str], cache: pathlib.Path, checkpoint: pathlib.Path
-) -> None:
-  process = subprocess.Popen(
-      arguments,
-      cwd=ROOT,
-      stdout=subprocess.DEVNULL,
-      stderr=subprocess.DEVNULL,
-      env=environment(cache),
-  )
-  _wait_for(checkpoint.exists)
-  os.kill(process.pid, signal.SIGKILL)
-  process.wait()
-
-
-def _wait_for(condition: Callable[[], bool], seconds: float = 900.0) -> None:
-  end = time.monotonic() + seconds
-  while not condition():
-    assert time.monotonic() < end, "timed out"
-    time.sleep(0.02)
 
 
 @pytest.mark.slow

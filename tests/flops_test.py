@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import pytest
 
-from configs import common
+from configs import common, variants
 from mla_jax import flops
 from mla_jax.data import batch_spec
 from mla_jax.models.mla import build_model
@@ -61,7 +61,7 @@ def test_the_count_is_that_of_xla_within_five_percent(task: str, changes: dict[s
 
 def test_a_frozen_layer_costs_its_forward_pass_and_nothing_where_its_output_is_kept() -> None:
   config = common.base("test", "retrieval")
-  common.bert_text(config, frozen_layers=6)
+  variants.bert_text(config, frozen_layers=6)
   config.data.sources = {"texts": common.source("texts", "train", 8)}
 
   def text(frozen: int, cache: str | None = None) -> float:

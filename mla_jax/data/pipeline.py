@@ -1,12 +1,13 @@
-"""Batches for training and evaluation: look up, tokenize, decode, crop, stack (tf.data)."""
+"""Batches for training and evaluation: which rows, and what each is looked up and tokenized to."""
 
 from collections.abc import Callable, Iterator
 import dataclasses
+import functools
 
 import numpy as np
 import tensorflow as tf
 
-from mla_jax.data import clips, order, probes
+from mla_jax.data import clips, order, probes, tf_batches
 from mla_jax.data.examples import NOTHING_MORE, Fields, Shapes, blank_fields, example_fields
 from mla_jax.data.records import MediaStore, TextRecord
 from mla_jax.data.sources import Pool, Source, Texts
@@ -14,9 +15,6 @@ from mla_jax.data.task_fields import TaskFields
 from mla_jax.data.text import Tokenizer
 from mla_jax.data.text_states import TextStates
 from mla_jax.errors import UserError
-
-_PARALLEL_LOOKUPS = 2
-_PREFETCH = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +89,8 @@ def train_batches(
     ]
 
   dataset = tf.data.Dataset.range(steps.start, steps.stop).map(units)
-  return _batches(dataset, fetch, reader, here.stop - here.start, train=True)
+  finish = functools.partial(clips.finish, media=reader.media, shapes=reader.shapes, train=True)
+  return tf_batches.batches(dataset, fetch, finish, here.stop - here.start)
 
 
 def row_texts(
@@ -242,66 +241,10 @@ def _eval_batches(
     ]
 
   dataset = tf.data.Dataset.range(len(places) // batch).map(lambda step: (step,))
-  return _batches(dataset, fetch_marked, reader, here.stop - here.start, train=False)
-
-
-def _batches(
-    dataset: tf.data.Dataset,
-    fetch: Callable[..., list[Fields]],
-    reader: Reader,
-    batch: int,
-    *,
-    train: bool,
-) -> Iterator[Fields]:
-  """Runs `fetch` in Python per batch and the media work per example in the graph, in parallel."""
-  names, signature = _signature(fetch, dataset)
-  failures: list[UserError] = []
-
-  def lookup(*arguments: tf.Tensor) -> dict[str, tf.Tensor]:
-    def stacked(*values: np.ndarray) -> list[np.ndarray]:
-      try:
-        rows = fetch(*values)
-      except UserError as error:
-        failures.append(error)
-        raise
-      return [np.stack([row[name] for row in rows]) for name in names]
-
-    columns = tf.numpy_function(stacked, arguments, [spec.dtype for spec in signature])
-    for column, spec in zip(columns, signature, strict=True):
-      column.set_shape((batch, *spec.shape))
-    return dict(zip(names, columns, strict=True))
-
-  dataset = dataset.map(lookup, num_parallel_calls=_PARALLEL_LOOKUPS)
-  dataset = dataset.unbatch().map(
-      lambda example: clips.finish(
-          example, reader.media, reader.shapes, train=train, probe=None if train else reader.probe
-      ),
-      num_parallel_calls=tf.data.AUTOTUNE,
+  finish = functools.partial(
+      clips.finish, media=reader.media, shapes=reader.shapes, train=False, probe=reader.probe
   )
-  dataset = dataset.batch(batch, drop_remainder=True).prefetch(_PREFETCH)
-  return _with_own_errors(dataset.as_numpy_iterator(), failures)
-
-
-def _with_own_errors(batches: Iterator[Fields], failures: list[UserError]) -> Iterator[Fields]:
-  """Raises what `fetch` raised instead of what tf.data makes of it, a page of text."""
-  try:
-    yield from batches
-  except tf.errors.OpError:
-    if failures:
-      raise failures[0] from None
-    raise
-
-
-def _signature(
-    fetch: Callable[..., list[Fields]], dataset: tf.data.Dataset
-) -> tuple[list[str], list[tf.TensorSpec]]:
-  """Names, types and shapes of one row, from the row itself: there is no second list to keep."""
-  row = fetch(*next(iter(dataset.take(1).as_numpy_iterator())))[0]
-  names = sorted(row)
-  return names, [
-      tf.TensorSpec(row[name].shape, tf.string if row[name].dtype == object else row[name].dtype)
-      for name in names
-  ]
+  return tf_batches.batches(dataset, fetch_marked, finish, here.stop - here.start)
 
 
 def _source_of(sources: tuple[Source, ...], row: int) -> Source:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from mla_jax.models import layers
+from mla_jax.models import layers, primitives
 from mla_jax.models.text_encoder import TextConfig, check_length, hide_tokens
 
 Text: TypeAlias = Int[Array, "B L"] | Float[Array, "B L W"]  # Ids, or what is frozen made of them.
@@ -26,17 +26,17 @@ class BertLayer(nn.Module):
   def __call__(
       self, x: Float[Array, "B L W"], mask: Bool[Array, "B L"]
   ) -> Float[Array, "B L W"]:
-    arguments = (layers.table_init, self.common.dtype)
+    arguments = (primitives.table_init, self.common.dtype)
     attention = layers.Attention(self.config.heads, *arguments, name="attention")
     x = self._norm("attention_norm")(x + self._drop(attention(x, mask)))
     mlp = layers.Mlp(*arguments, exact=True, name="mlp")
     return self._norm("mlp_norm")(x + self._drop(mlp(x)))
 
-  def _norm(self, name: str) -> layers.LayerNorm:
-    return layers.LayerNorm(self.common.dtype, self.config.norm_epsilon, name=name)
+  def _norm(self, name: str) -> primitives.LayerNorm:
+    return primitives.LayerNorm(self.common.dtype, self.config.norm_epsilon, name=name)
 
   def _drop(self, x: Float[Array, "B L W"]) -> Float[Array, "B L W"]:
-    return layers.Dropout(self.common.dropout)(x, train=self.train)
+    return primitives.Dropout(self.common.dropout)(x, train=self.train)
 
 
 class Bert(nn.Module):
@@ -73,7 +73,7 @@ class Bert(nn.Module):
     common, config = self.common, self.config
     x = self._embed(text)
     if config.frozen_layers < 0:
-      return layers.Dropout(common.dropout)(x, train=train)
+      return primitives.Dropout(common.dropout)(x, train=train)
     still = (common, config, False)
     numbers = range(config.frozen_layers)
     x = layers.stack(BertLayer, common, still, numbers, x, mask, scanned="frozen_layers")
@@ -83,12 +83,12 @@ class Bert(nn.Module):
 
   def _embed(self, text: Int[Array, "B L"]) -> Float[Array, "B L W"]:
     config = self.config
-    init, width = layers.table_init, config.width
+    init, width = primitives.table_init, config.width
     word = nn.Embed(config.vocab_size, width, embedding_init=init, name="word")
     position = self.param("position", init, (config.max_length, width), jnp.float32)
     token_type = self.param("token_type", init, (TOKEN_TYPES, width), jnp.float32)
     x = word(text) + position[: text.shape[1]] + token_type[0]
-    return layers.LayerNorm(self.common.dtype, config.norm_epsilon, name="norm")(x)
+    return primitives.LayerNorm(self.common.dtype, config.norm_epsilon, name="norm")(x)
 
 
 class BertEncoder(nn.Module):
@@ -113,10 +113,10 @@ class BertEncoder(nn.Module):
       seen = hide_tokens(self.make_rng("dropout"), mask, config.token_dropout)
     x = bert(text, mask, seen, train=train)
     if config.width != common.width:
-      x = layers.LayerNorm(common.dtype, name="projection_norm")(x)
+      x = primitives.LayerNorm(common.dtype, name="projection_norm")(x)
       # With all layers frozen this is the text side's only noise.
-      x = layers.Dropout(common.dropout)(x, train=train)
-      x = layers.Dense(common.width, dtype=common.dtype, name="projection")(x)
+      x = primitives.Dropout(common.dropout)(x, train=train)
+      x = primitives.Dense(common.width, dtype=common.dtype, name="projection")(x)
     return jnp.where(seen[..., None], x, jnp.zeros((), x.dtype)), seen
 
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from mla_jax.models import layers, pooling
+from mla_jax.models import layers, pooling, primitives
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,8 +106,8 @@ class AnswerHead(nn.Module):
       self, states: Float[Array, "B L D"], mask: Bool[Array, "B L"], *, train: bool
   ) -> Float[Array, "B K"]:
     pool = pooling.AttentionPool(self.pool_heads, self.common.dtype, name="pool")
-    pooled = layers.Dropout(self.common.dropout)(pool(states, mask[:, None])[:, 0], train=train)
-    logits = layers.Dense(self.num_answers, kernel_init=layers.table_init, name="logits")
+    pooled = primitives.Dropout(self.common.dropout)(pool(states, mask[:, None])[:, 0], train=train)
+    logits = primitives.Dense(self.num_answers, kernel_init=primitives.table_init, name="logits")
     return logits(pooled.astype(jnp.float32))
 
 
@@ -141,6 +141,6 @@ class SpanHead(nn.Module):
 
   @nn.compact
   def __call__(self, states: Float[Array, "B T D"], *, train: bool) -> Float[Array, "B T 2"]:
-    states = layers.Dropout(self.common.dropout)(states, train=train)
-    logits = layers.Dense(2, kernel_init=layers.table_init, name="logits")
+    states = primitives.Dropout(self.common.dropout)(states, train=train)
+    logits = primitives.Dense(2, kernel_init=primitives.table_init, name="logits")
     return logits(states.astype(jnp.float32))

@@ -1,7 +1,6 @@
 """The model: two encoders, a shared space at two levels, fusion and the answer head."""
 
 from collections.abc import Mapping
-import math
 
 from flax import linen as nn
 import flax.struct
@@ -12,8 +11,8 @@ from ml_collections import ConfigDict
 
 from mla_jax.errors import UserError, check_choice
 from mla_jax.models import bert_encoder, fusion, layers, pooling, text_encoder, video_encoder
+from mla_jax.models.scales import LearnedScales, Scales
 
-MAX_LOG_SCALE = math.log(100.0)
 _DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 _ANSWER_HEADS = {"answer": fusion.AnswerHead, "ordinal": fusion.OrdinalHead}
 HEADS = (*_ANSWER_HEADS, "span")
@@ -40,49 +39,6 @@ class Encoded(Embeddings):
   def embeddings(self) -> Embeddings:
     """Without the states."""
     return Embeddings(self.global_embedding, self.segment_embedding, self.segment_mask)
-
-
-@flax.struct.dataclass
-class Scales:
-  """What the losses multiply similarities by (logarithms, at most ln 100) and add to them."""
-
-  global_log_scale: Float[Array, ""]
-  global_bias: Float[Array, ""]
-  segment_log_scale: Float[Array, ""]
-
-
-@jax.custom_vjp
-def clip_log_scale(x: Float[Array, ""]) -> Float[Array, ""]:
-  """At most ln 100. Past it the gradient passes only if descent leads back."""
-  return jnp.minimum(x, MAX_LOG_SCALE)
-
-
-def _clip_forward(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-  return clip_log_scale(x), x
-
-
-def _clip_backward(x: jax.Array, gradient: jax.Array) -> tuple[jax.Array]:
-  return (jnp.where((x < MAX_LOG_SCALE) | (gradient > 0.0), gradient, 0.0),)
-
-
-clip_log_scale.defvjp(_clip_forward, _clip_backward)
-
-
-class LearnedScales(nn.Module):
-  """The scales as parameters."""
-
-  init_temperature: float
-  init_bias: float
-
-  @nn.compact
-  def __call__(self) -> Scales:
-    log_scale = nn.initializers.constant(-math.log(self.init_temperature))
-    bias = nn.initializers.constant(self.init_bias)
-    return Scales(
-        global_log_scale=clip_log_scale(self.param("global_log_scale", log_scale, ())),
-        global_bias=self.param("global_bias", bias, ()),
-        segment_log_scale=clip_log_scale(self.param("segment_log_scale", log_scale, ())),
-    )
 
 
 class Heads(nn.Module):

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from mla_jax.models import layers
+from mla_jax.models import primitives
 
 
 def segment_members(
@@ -24,7 +24,7 @@ class AttentionPool(nn.Module):
   """
 
   heads: int
-  dtype: layers.Dtype = jnp.float32
+  dtype: primitives.Dtype = jnp.float32
 
   @nn.compact
   def __call__(
@@ -33,11 +33,11 @@ class AttentionPool(nn.Module):
     batch, places, width = states.shape
     zeros = nn.initializers.zeros
     # No bias: a constant added to every score changes nothing.
-    score = layers.Dense(
+    score = primitives.Dense(
         self.heads, use_bias=False, dtype=self.dtype, kernel_init=zeros, name="score"
     )
     scores = jnp.swapaxes(score(states), 1, 2)[:, None]
-    weights = layers.masked_softmax(scores, members[:, :, None]).astype(self.dtype)
+    weights = primitives.masked_softmax(scores, members[:, :, None]).astype(self.dtype)
     values = states.reshape(batch, places, self.heads, width // self.heads)
     pooled = jnp.einsum("bghs,bshk->bghk", weights, values)
     return pooled.reshape(batch, members.shape[1], width)
@@ -48,14 +48,14 @@ class AlignmentHead(nn.Module):
 
   embed_dim: int
   heads: int
-  dtype: layers.Dtype = jnp.float32
+  dtype: primitives.Dtype = jnp.float32
 
   @nn.compact
   def __call__(
       self, states: Float[Array, "B S D"], members: Bool[Array, "B G S"]
   ) -> Float[Array, "B G E"]:
     pooled = AttentionPool(self.heads, self.dtype, name="pool")(states, members)
-    project = layers.Dense(self.embed_dim, use_bias=False, name="projection")
+    project = primitives.Dense(self.embed_dim, use_bias=False, name="projection")
     return unit(project(pooled.astype(jnp.float32)), jnp.any(members, axis=-1))
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 from ml_collections import ConfigDict
 
 from mla_jax.errors import UserError, check_choice
-from mla_jax.models import layers
+from mla_jax.models import layers, primitives
 
 KINDS = ("scratch", "bert")
 
@@ -92,12 +92,11 @@ class TextEncoder(nn.Module):
     check_length(text, config)
     if train and config.token_dropout:
       mask = hide_tokens(self.make_rng("dropout"), mask, config.token_dropout)
-    embed = nn.Embed(
-        config.vocab_size, width, embedding_init=layers.table_init, dtype=dtype, name="embedding"
-    )
-    position = self.param("position", layers.table_init, (config.max_length, width), jnp.float32)
+    init = primitives.table_init
+    embed = nn.Embed(config.vocab_size, width, embedding_init=init, dtype=dtype, name="embedding")
+    position = self.param("position", init, (config.max_length, width), jnp.float32)
     x = embed(text) + position[: text.shape[1]].astype(dtype)
-    x = layers.Dropout(self.common.dropout)(x, train=train)
+    x = primitives.Dropout(self.common.dropout)(x, train=train)
     x = layers.transformer(self.common, config.layers, config.heads, x, mask, train=train)
     return jnp.where(mask[..., None], x, jnp.zeros((), x.dtype)), mask
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Shaped, UInt8
 
 from mla_jax.errors import UserError
-from mla_jax.models import layers, pooling
+from mla_jax.models import layers, pooling, primitives
 
 WAVES = 8  # Sines, and as many cosines, of a frame's relative time.
 
@@ -49,9 +49,9 @@ class FeatureFrames(nn.Module):
           f" batch has {list(video.shape)}: set model.video.kind and model.video.feature_width to"
           " what the prepared media hold"
       )
-    x = layers.LayerNorm(dtype, name="norm")(video)
-    x = layers.Dropout(self.config.feature_dropout, shared=(1,))(x, train=train)
-    return layers.Dense(width, dtype=dtype, name="projection")(x)
+    x = primitives.LayerNorm(dtype, name="norm")(video)
+    x = primitives.Dropout(self.config.feature_dropout, shared=(1,))(x, train=train)
+    return primitives.Dense(width, dtype=dtype, name="projection")(x)
 
 
 class PixelFrames(nn.Module):
@@ -70,13 +70,13 @@ class PixelFrames(nn.Module):
     width, dtype, heads = self.common.width, self.common.dtype, self.config.heads
     patches, grid = cut_patches(video, self.config.patch_size)
     pixels = patches.astype(dtype) / 127.5 - 1.0
-    x = layers.Dense(width, dtype=dtype, name="patch")(pixels)
+    x = primitives.Dense(width, dtype=dtype, name="patch")(pixels)
     if self.config.motion:
       change = since_frame_before(pixels.reshape(*mask.shape, *pixels.shape[1:]), mask)
       change = change.reshape(pixels.shape)
-      x += layers.Dense(width, use_bias=False, dtype=dtype, name="motion")(change)
+      x += primitives.Dense(width, use_bias=False, dtype=dtype, name="motion")(change)
     x += self._position(grid).astype(dtype)
-    x = layers.Dropout(self.common.dropout)(x, train=train)
+    x = primitives.Dropout(self.common.dropout)(x, train=train)
     everything = jnp.ones(x.shape[:2], bool)
     x = layers.transformer(self.common, self.config.frame_layers, heads, x, everything, train=train)
     pooled = pooling.AttentionPool(heads, dtype, name="pool")(x, everything[:, None])
@@ -88,7 +88,7 @@ class PixelFrames(nn.Module):
     born = grid
     if self.has_variable("params", "position"):
       born = self.get_variable("params", "position").shape[:2]
-    table = self.param("position", layers.place_init, (*born, width), jnp.float32)
+    table = self.param("position", primitives.place_init, (*born, width), jnp.float32)
     return fit_position(table, grid).reshape(-1, width)
 
 
@@ -152,13 +152,13 @@ class Temporal(nn.Module):
           " clip: raise it or lower data.num_frames"
       )
     table = nn.Embed(
-        config.max_frames, width, embedding_init=layers.table_init, dtype=dtype, name="index"
+        config.max_frames, width, embedding_init=primitives.table_init, dtype=dtype, name="index"
     )
     # Padding does not count, wherever it stands.
     x += table(jnp.maximum(jnp.cumsum(mask, axis=1) - 1, 0))
     waves = time_waves(relative_time(time, mask)).astype(dtype)
-    x += layers.Dense(width, use_bias=False, dtype=dtype, name="time")(waves)
-    x = layers.Dropout(self.common.dropout)(x, train=train)
+    x += primitives.Dense(width, use_bias=False, dtype=dtype, name="time")(waves)
+    x = primitives.Dropout(self.common.dropout)(x, train=train)
     return layers.transformer(
         self.common, config.temporal_layers, config.heads, x, mask, train=train
     )

@@ -11,7 +11,8 @@ from mla_jax.errors import check_choice
 from mla_jax.losses import contrastive, segment
 from mla_jax.losses.implementations import IMPLEMENTATIONS
 from mla_jax.losses.types import LossOutput, Side
-from mla_jax.models.mla import Embeddings, Scales
+from mla_jax.models.mla import Embeddings
+from mla_jax.models.scales import Scales
 from mla_jax.tasks.base import Batch, Metrics
 
 _GLOBAL = {"softmax": contrastive.softmax_alignment, "sigmoid": contrastive.sigmoid_alignment}

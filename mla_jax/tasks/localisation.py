@@ -23,8 +23,8 @@ from mla_jax.data.sources import Texts
 from mla_jax.data.task_fields import TaskFields
 from mla_jax.errors import UserError, check_choice
 from mla_jax.evals.localisation import temporal_iou
-from mla_jax.models.layers import MASKED_LOGIT
 from mla_jax.models.mla import MLA, Embeddings, Encoded
+from mla_jax.models.primitives import MASKED_LOGIT
 from mla_jax.tasks import windows as windows_lib
 from mla_jax.tasks.alignment import LossSettings, align
 from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params, Sizes, Task

@@ -18,8 +18,8 @@ from mla_jax.data.sources import Texts
 from mla_jax.data.task_fields import TaskFields
 from mla_jax.errors import UserError
 from mla_jax.evals import multiple_choice
-from mla_jax.models.layers import MASKED_LOGIT
 from mla_jax.models.mla import MLA, Encoded
+from mla_jax.models.primitives import MASKED_LOGIT
 from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params, Task
 from mla_jax.tasks.encode import for_each_text
 from mla_jax.tasks.questions import Answered, Questions, dataset_types

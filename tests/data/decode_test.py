@@ -1,4 +1,4 @@
-"""Decoding: which frames are kept, their times and sizes, and every way a file can be broken."""
+"""Videos: which frames are kept, their times and sizes, and every way a file can be broken."""
 
 from fractions import Fraction
 import pathlib
@@ -9,26 +9,12 @@ import av
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
-from PIL import Image
 import pytest
 
 from mla_jax.data import decode
 from mla_jax.data import media as media_lib
-from mla_jax.data.media import (
-  FRAMES,
-  VIDEO,
-  BrokenMedia,
-  Media,
-  MediaFile,
-  MediaSettings,
-  read_media,
-)
+from mla_jax.data.media import VIDEO, BrokenMedia, MediaFile, MediaSettings, read_media
 from tests.data import video_files
-
-
-def _read(path: pathlib.Path, frame_rate: float = 2.0, **settings: int) -> Media:
-  source = FRAMES if path.is_dir() else VIDEO
-  return read_media(MediaFile(source, str(path)), MediaSettings(frame_rate, **settings))
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.mov"])
@@ -36,20 +22,20 @@ def test_the_frame_shown_at_each_tick_is_kept_with_its_own_time(
   tmp_path: pathlib.Path, name: str
 ) -> None:
   # 10 frames a second, ticks every 0.4 s: frames 0, 4, 8 ... A .ts starts at a time other than 0.
-  media = _read(video_files.write_video(tmp_path / name, 30), 2.5)
+  media = video_files.read(video_files.write_video(tmp_path / name, 30), 2.5)
   assert video_files.greys(media.payload) == [0, 4, 8, 12, 16, 20, 24, 28 % 28]
   np.testing.assert_allclose(media.time, np.arange(8) * 0.4, atol=1e-3)
   assert media.duration == pytest.approx(3.0, abs=0.01)
 
 
 def test_a_tick_between_two_frames_takes_the_earlier_one(tmp_path: pathlib.Path) -> None:
-  media = _read(video_files.write_video(tmp_path / "a.mp4", 20), 4.0)
+  media = video_files.read(video_files.write_video(tmp_path / "a.mp4", 20), 4.0)
   assert video_files.greys(media.payload) == [0, 2, 5, 7, 10, 12, 15, 17]
   np.testing.assert_allclose(media.time, [0, 0.2, 0.5, 0.7, 1.0, 1.2, 1.5, 1.7], atol=1e-6)
 
 
 def test_a_slow_video_gives_each_frame_once(tmp_path: pathlib.Path) -> None:
-  media = _read(video_files.write_video(tmp_path / "a.mp4", 5, rate=1), 2.0)
+  media = video_files.read(video_files.write_video(tmp_path / "a.mp4", 5, rate=1), 2.0)
   assert video_files.greys(media.payload) == [0, 1, 2, 3, 4]
   np.testing.assert_allclose(media.time, np.arange(5))
 
@@ -80,7 +66,7 @@ def test_uneven_times_are_the_files_own(tmp_path: pathlib.Path) -> None:
   path = video_files.write_video(
     tmp_path / "a.mkv", 6, pts=[0, 100, 1200, 1300, 2900, 3000], time_base=Fraction(1, 1000)
   )
-  media = _read(path, 2.0)
+  media = video_files.read(path, 2.0)
   # Ticks 0 | 0.5, 1.0 | 1.5 to 2.5 | 3.0: the frames at 0, 0.1, 1.3 and 3.0 s are shown then.
   assert video_files.greys(media.payload) == [0, 1, 3, 5]
   np.testing.assert_allclose(media.time, [0, 0.1, 1.3, 3.0], atol=1e-6)
@@ -139,7 +125,8 @@ def test_a_last_frame_that_claims_an_hour_is_not_believed() -> None:
 def test_the_short_side_is_scaled_down_only(
   tmp_path: pathlib.Path, size: tuple[int, int], expected: tuple[int, int]
 ) -> None:
-  media = _read(video_files.write_video(tmp_path / "a.mp4", 3, size=size), short_side=128)
+  path = video_files.write_video(tmp_path / "a.mp4", 3, size=size)
+  media = video_files.read(path, short_side=128)
   assert video_files.decoded(media.payload[0]).shape == (expected[1], expected[0], 3)
 
 
@@ -174,7 +161,7 @@ def _write_halves(path: pathlib.Path, *, turn: int = 0, aspect: int = 1) -> path
 
 @pytest.mark.parametrize(("turn", "white"), [(-90, np.s_[:32]), (90, np.s_[32:])])
 def test_a_phones_turned_video_is_upright(tmp_path: pathlib.Path, turn: int, white: slice) -> None:
-  media = _read(_write_halves(tmp_path / "a.mp4", turn=turn))
+  media = video_files.read(_write_halves(tmp_path / "a.mp4", turn=turn))
   pixels = video_files.decoded(media.payload[0]).astype(float)
   assert pixels.shape == (64, 48, 3)
   assert pixels[white].mean() > 250
@@ -182,47 +169,47 @@ def test_a_phones_turned_video_is_upright(tmp_path: pathlib.Path, turn: int, whi
 
 
 def test_wide_pixels_are_made_square(tmp_path: pathlib.Path) -> None:
-  media = _read(_write_halves(tmp_path / "a.mp4", aspect=2))
+  media = video_files.read(_write_halves(tmp_path / "a.mp4", aspect=2))
   assert video_files.decoded(media.payload[0]).shape == (48, 128, 3)
 
 
 def test_a_changing_size_is_scaled_to_the_first_frames(tmp_path: pathlib.Path) -> None:
   path = video_files.write_changing_size(tmp_path / "a.mkv", [(64, 48), (32, 64), (128, 96)])
-  media = _read(path, 1.0)
+  media = video_files.read(path, 1.0)
   assert [video_files.decoded(frame).shape for frame in media.payload] == 3 * [(48, 64, 3)]
   assert video_files.greys(media.payload) == [0, 10, 20]
 
 
 def test_one_frame_is_a_video(tmp_path: pathlib.Path) -> None:
-  media = _read(video_files.write_video(tmp_path / "a.mp4", 1))
+  media = video_files.read(video_files.write_video(tmp_path / "a.mp4", 1))
   assert video_files.greys(media.payload) == [0]
   assert media.time.tolist() == [0]
   assert media.duration == pytest.approx(0.1)
 
 
 def test_long_videos_are_thinned_evenly(tmp_path: pathlib.Path) -> None:
-  media = _read(video_files.write_video(tmp_path / "a.mp4", 24), 10.0, max_frames=4)
+  media = video_files.read(video_files.write_video(tmp_path / "a.mp4", 24), 10.0, max_frames=4)
   assert video_files.greys(media.payload) == [3, 9, 15, 21]
   np.testing.assert_allclose(media.time, [0.3, 0.9, 1.5, 2.1], atol=1e-6)
 
 
 def test_the_same_file_gives_the_same_bytes(tmp_path: pathlib.Path) -> None:
   path = video_files.write_video(tmp_path / "a.mp4", 20, size=(320, 240))
-  assert _read(path).payload == _read(path).payload
+  assert video_files.read(path).payload == video_files.read(path).payload
 
 
 def test_an_empty_file_is_broken(tmp_path: pathlib.Path) -> None:
   path = tmp_path / "a.mp4"
   path.touch()
   with pytest.raises(BrokenMedia, match="empty file"):
-    _read(path)
+    video_files.read(path)
 
 
 def test_a_file_of_text_is_broken(tmp_path: pathlib.Path) -> None:
   path = tmp_path / "a.mp4"
   path.write_text("<html>404</html>" * 100)
   with pytest.raises(BrokenMedia, match="not a video"):
-    _read(path)
+    video_files.read(path)
 
 
 @pytest.mark.parametrize(
@@ -241,9 +228,9 @@ def test_a_truncated_video_is_broken(
   path = video_files.write_video(
     tmp_path / name, 60, size=(320, 240), codec=codec, container=container
   )
-  assert len(_read(path).time) == 12
+  assert len(video_files.read(path).time) == 12
   with pytest.raises(BrokenMedia, match="truncated"):
-    _read(video_files.truncate(path))
+    video_files.read(video_files.truncate(path))
 
 
 def test_a_cut_off_last_picture_is_broken(tmp_path: pathlib.Path) -> None:
@@ -252,7 +239,7 @@ def test_a_cut_off_last_picture_is_broken(tmp_path: pathlib.Path) -> None:
     tmp_path / "a.mov", 60, codec="mjpeg", container={"movflags": "faststart"}
   )
   with pytest.raises(BrokenMedia, match=r"truncated or damaged at 5\.9 s"):
-    _read(video_files.truncate(path, 0.995))
+    video_files.read(video_files.truncate(path, 0.995))
 
 
 def test_damage_in_the_middle_is_broken(tmp_path: pathlib.Path) -> None:
@@ -264,14 +251,14 @@ def test_damage_in_the_middle_is_broken(tmp_path: pathlib.Path) -> None:
   content[middle] = bytes(255 - byte for byte in content[middle])
   path.write_bytes(content)
   with pytest.raises(BrokenMedia, match="truncated or damaged"):
-    _read(path)
+    video_files.read(path)
 
 
 def test_a_video_without_pictures_is_broken(tmp_path: pathlib.Path) -> None:
   with pytest.raises(BrokenMedia, match="audio only"):
-    _read(video_files.write_audio(tmp_path / "a.mp4"))
+    video_files.read(video_files.write_audio(tmp_path / "a.mp4"))
   with pytest.raises(BrokenMedia, match=r"no frame|not a video"):
-    _read(video_files.write_video(tmp_path / "b.mkv", 0))
+    video_files.read(video_files.write_video(tmp_path / "b.mkv", 0))
 
 
 def test_a_playlist_in_disguise_reads_nothing_else(tmp_path: pathlib.Path) -> None:
@@ -279,54 +266,10 @@ def test_a_playlist_in_disguise_reads_nothing_else(tmp_path: pathlib.Path) -> No
   path = tmp_path / "a.mp4"
   path.write_text(f"ffconcat version 1.0\nfile '{tmp_path}/secret.ts'\n")
   with pytest.raises(BrokenMedia):
-    _read(path)
+    video_files.read(path)
   path.write_text(f"#EXTM3U\n#EXTINF:3,\nhttp://127.0.0.1:9/{tmp_path}/secret.ts\n#EXT-X-ENDLIST\n")
   with pytest.raises(BrokenMedia):
-    _read(path)
-
-
-def _write_images(folder: pathlib.Path, images: dict[str, bytes]) -> pathlib.Path:
-  folder.mkdir()
-  for name, content in images.items():
-    (folder / name).write_bytes(content)
-  return folder
-
-
-def test_a_folder_of_images_is_read_in_the_order_of_their_numbers(tmp_path: pathlib.Path) -> None:
-  order = ["f2.jpg", "f10.JPG", "f9.jpeg", "f1.jpg"]
-  images = {name: video_files.jpeg(video_files.grey(i)) for i, name in enumerate(order)}
-  folder = _write_images(tmp_path / "v", images | {"notes.txt": b"no image", ".f0.jpg": b"hidden"})
-  media = _read(folder, 0.5)
-  assert video_files.greys(media.payload) == [3, 0, 2, 1]
-  assert media.time.tolist() == [0, 2, 4, 6]
-  assert media.duration == 8
-  assert media.payload[0] == images["f1.jpg"]  # Small enough already: not encoded again.
-
-
-def test_images_are_scaled_to_the_first_and_made_rgb(tmp_path: pathlib.Path) -> None:
-  exif = Image.Exif()
-  exif[0x0112] = 6  # Turned by a quarter.
-  images = {
-    "1.jpg": video_files.jpeg(99, (320, 256)),
-    "2.jpg": video_files.jpeg(99, (64, 64)),
-    "3.jpg": video_files.jpeg(99, (160, 128), "L"),
-    "4.jpg": video_files.jpeg(99, (160, 128)),
-    "5.jpg": video_files.jpeg(99, (160, 128), exif=exif),
-  }
-  media = _read(_write_images(tmp_path / "v", images), 1.0, short_side=128)
-  assert {video_files.decoded(frame).shape for frame in media.payload} == {(128, 160, 3)}
-  assert all(abs(video_files.decoded(frame).mean() - 99) < 1 for frame in media.payload)
-  assert media.payload[3] == images["4.jpg"]
-  assert media.payload[4] != images["5.jpg"]
-
-
-def test_broken_folders_say_which_image(tmp_path: pathlib.Path) -> None:
-  with pytest.raises(BrokenMedia, match="no image in the folder"):
-    _read(_write_images(tmp_path / "empty", {"a.txt": b""}))
-  whole = video_files.jpeg(99, (64, 48))
-  for name, content in (("cut", whole[:400]), ("void", b""), ("text", b"no image")):
-    with pytest.raises(BrokenMedia, match=r"2\.jpg: not a whole image"):
-      _read(_write_images(tmp_path / name, {"1.jpg": whole, "2.jpg": content}))
+    video_files.read(path)
 
 
 def test_real_clips_keep_their_length_and_rate(real_data: pathlib.Path) -> None:
@@ -337,7 +280,7 @@ def test_real_clips_keep_their_length_and_rate(real_data: pathlib.Path) -> None:
   for path in paths:
     with av.open(str(path)) as file:
       times = [frame.time for frame in file.decode(video=0)]
-    media = _read(path)
+    media = video_files.read(path)
     ticks = np.arange(0, media.duration, 0.5)
     shown = [max(t for t in times if t <= tick + 1e-9) for tick in ticks]
     np.testing.assert_allclose(media.time, shown, atol=1e-5)

@@ -10,11 +10,19 @@ import av
 import numpy as np
 from PIL import Image
 
+from mla_jax.data.media import FRAMES, VIDEO, Media, MediaFile, MediaSettings, read_media
+
 GREY_STEP = 8
 
 
 def grey(index: int) -> int:
   return 16 + GREY_STEP * (index % 28)
+
+
+def read(path: pathlib.Path, frame_rate: float = 2.0, **settings: int) -> Media:
+  """What is kept of a video or a folder of images; `settings` as MediaSettings names them."""
+  source = FRAMES if path.is_dir() else VIDEO
+  return read_media(MediaFile(source, str(path)), MediaSettings(frame_rate, **settings))
 
 
 def write_video(

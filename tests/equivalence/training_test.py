@@ -58,7 +58,7 @@ FSDP = {"mesh.data": 2, "mesh.fsdp": -1, "sharding.min_size": 0}
     ("name", "changes"),
     [
         ("retrieval", {"data.captions": 2, **FSDP, "model.scan": True, "model.remat": "full"}),
-        ("qa", {"loss.global_kind": "sigmoid"}),
+        pytest.param("qa", {"loss.global_kind": "sigmoid"}, marks=pytest.mark.slow),
     ],
 )
 def test_eight_devices_train_as_one(name, changes, data, tmp_path):

@@ -268,23 +268,6 @@ def test_the_text_only_twin_has_no_part_for_video() -> None:
     model.apply({"params": tiny.params(model)}, text, None, train=False, method="answer_logits")
 
 
-def test_scales_start_where_the_config_says_and_stop_at_100() -> None:
-  module = mla.LearnedScales(init_temperature=0.5, init_bias=-3.0)
-  scales, _ = module.init_with_output(jax.random.key(0))
-  np.testing.assert_allclose(jnp.exp(scales.global_log_scale), 2.0, rtol=1e-6)
-  np.testing.assert_allclose(jnp.exp(scales.segment_log_scale), 2.0, rtol=1e-6)
-  assert scales.global_bias == -3.0
-  np.testing.assert_allclose(jnp.exp(mla.clip_log_scale(jnp.float32(9.0))), 100.0, rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("x", "slope", "expected"),
-    [(1.0, 2.0, 2.0), (1.0, -2.0, -2.0), (9.0, 2.0, 2.0), (9.0, -2.0, 0.0)],
-)
-def test_a_scale_past_its_limit_can_come_back(x: float, slope: float, expected: float) -> None:
-  assert jax.grad(lambda x: slope * mla.clip_log_scale(x))(x) == expected
-
-
 def test_every_key_of_the_config_is_read() -> None:
   recorder = config_reads.record_reads(common.model())
   mla.build_model(recorder)

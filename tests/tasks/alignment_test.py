@@ -12,7 +12,8 @@ from mla_jax import config_lib
 from mla_jax.errors import UserError
 from mla_jax.losses import contrastive, segment
 from mla_jax.losses.types import Side
-from mla_jax.models.mla import Encoded, Scales
+from mla_jax.models.mla import Encoded
+from mla_jax.models.scales import Scales
 from mla_jax.sharding import make_mesh
 from mla_jax.tasks.alignment import LossSettings, align
 

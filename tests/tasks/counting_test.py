@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import common
+from configs import common, variants
 from mla_jax.errors import UserError
 from mla_jax.models import mla
 from mla_jax.sharding import make_mesh
@@ -76,14 +76,19 @@ def test_the_ordinal_head_orders_its_thresholds_and_learns_them():
   assert (np.diff(logits, axis=1) < 0).all()  # P(count > k) falls with k.
   assert np.ptp(logits[:, 0]) > 1e-3  # And depends on the example.
   mesh = make_mesh(found.mesh)
-  grads = jax.grad(lambda p: task.loss(model, p, fields, jax.random.key(0), mesh)[0])(params)
+
+  @jax.jit  # One program and not one for each operation.
+  def gradient(params):
+    return jax.grad(lambda p: task.loss(model, p, fields, jax.random.key(0), mesh)[0])(params)
+
+  grads = gradient(params)
   for name in ("first", "steps"):
     assert np.any(np.asarray(grads["heads"]["answer"][name]))
 
 
 def test_the_text_only_twin_reads_no_video():
   found = config("answer", 1, use_video=False)
-  common.without_video(found)
+  variants.without_video(found)
   task, model = Counting.from_config(found), mla.build_model(found.model)
   fields = {name: value for name, value in batch().items() if name not in tiny.VIDEO_KEYS}
   loss, metrics = task.loss(

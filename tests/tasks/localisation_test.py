@@ -120,9 +120,15 @@ def test_the_head_has_the_last_word_over_windows_and_learns():
   assert proposed["fixed"].shape == (4, 2)
   assert proposed["end"].tolist() == fields["frame_mask"].sum(1).tolist()
   assert np.isfinite(proposed["scores"]).all()
-  (_, metrics), grads = jax.value_and_grad(
-      lambda p: task.loss(model, p, fields, jax.random.key(0), make_mesh(found.mesh)), has_aux=True
-  )(params)
+  mesh = make_mesh(found.mesh)
+
+  @jax.jit  # One program and not one for each operation.
+  def value_and_gradient(params):
+    return jax.value_and_grad(
+        lambda p: task.loss(model, p, fields, jax.random.key(0), mesh), has_aux=True
+    )(params)
+
+  (_, metrics), grads = value_and_gradient(params)
   assert {"loss/span", "loss/global"} <= set(metrics)
   assert np.any(np.asarray(grads["heads"]["span"]["logits"]["kernel"]))
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import common
+from configs import common, variants
 from mla_jax.errors import UserError
 from mla_jax.models import mla
 from mla_jax.sharding import make_mesh
@@ -100,7 +100,7 @@ def test_a_score_is_that_of_the_candidate_with_its_own_video(scoring):
 
 def test_the_text_only_twin_reads_no_video():
   found = config(use_video=False)
-  common.without_video(found)
+  variants.without_video(found)
   fields = {name: value for name, value in batch().items() if name not in tiny.VIDEO_KEYS}
   _, scores = scores_of(found, fields)
   assert np.isfinite(scores).all()

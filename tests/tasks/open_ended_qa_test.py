@@ -71,9 +71,11 @@ def test_texts_beside_the_questions_align_and_are_not_answered():
   task, model = OpenEndedQA.from_config(config), mla.build_model(config.model)
   mesh = make_mesh(config.mesh)
 
+  params = tiny.params(model)
+
+  @jax.jit  # One program and not one for each operation.
   def metrics(batch):
-    rng = jax.random.key(0)
-    return task.loss(model, tiny.params(model), batch, rng, mesh)[1]
+    return task.loss(model, params, batch, jax.random.key(0), mesh)[1]
 
   batch = several_texts(5, 4, seed=1)
   alone = {

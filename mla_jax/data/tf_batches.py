@@ -1,0 +1,74 @@
+"""Rows that Python looks up, as batches of a tf.data pipeline that works in the background."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from mla_jax.data.examples import Fields
+from mla_jax.errors import UserError
+
+_PARALLEL_LOOKUPS = 2
+_PREFETCH = 2
+
+
+def batches(
+    dataset: tf.data.Dataset,
+    fetch: Callable[..., list[Fields]],
+    finish: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]],
+    batch: int,
+) -> Iterator[Fields]:
+  """Runs `fetch` in Python per batch and `finish` per row in the graph, both in parallel.
+
+  Args:
+    dataset: tuples, one a batch: the arguments of `fetch`.
+    fetch: the `batch` rows of a batch; every row has the same fields, types and shapes.
+    finish: what a row becomes, e.g. its media decoded and cropped.
+    batch: rows of a batch.
+
+  Raises:
+    UserError: from the iterator, as `fetch` raised it.
+  """
+  names, signature = _signature(fetch, dataset)
+  failures: list[UserError] = []
+
+  def lookup(*arguments: tf.Tensor) -> dict[str, tf.Tensor]:
+    def stacked(*values: np.ndarray) -> list[np.ndarray]:
+      try:
+        rows = fetch(*values)
+      except UserError as error:
+        failures.append(error)
+        raise
+      return [np.stack([row[name] for row in rows]) for name in names]
+
+    columns = tf.numpy_function(stacked, arguments, [spec.dtype for spec in signature])
+    for column, spec in zip(columns, signature, strict=True):
+      column.set_shape((batch, *spec.shape))
+    return dict(zip(names, columns, strict=True))
+
+  dataset = dataset.map(lookup, num_parallel_calls=_PARALLEL_LOOKUPS)
+  dataset = dataset.unbatch().map(finish, num_parallel_calls=tf.data.AUTOTUNE)
+  dataset = dataset.batch(batch, drop_remainder=True).prefetch(_PREFETCH)
+  return _with_own_errors(dataset.as_numpy_iterator(), failures)
+
+
+def _with_own_errors(rows: Iterator[Fields], failures: list[UserError]) -> Iterator[Fields]:
+  """Raises what `fetch` raised instead of what tf.data makes of it, a page of text."""
+  try:
+    yield from rows
+  except tf.errors.OpError:
+    if failures:
+      raise failures[0] from None
+    raise
+
+
+def _signature(
+    fetch: Callable[..., list[Fields]], dataset: tf.data.Dataset
+) -> tuple[list[str], list[tf.TensorSpec]]:
+  """Names, types and shapes of one row, from the row itself: there is no second list to keep."""
+  row = fetch(*next(iter(dataset.take(1).as_numpy_iterator())))[0]
+  names = sorted(row)
+  return names, [
+      tf.TensorSpec(row[name].shape, tf.string if row[name].dtype == object else row[name].dtype)
+      for name in names
+  ]
