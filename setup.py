@@ -49,6 +49,8 @@ setup(
     "tpu": ["jax[tpu]"],
     "cuda12": ["jax[cuda12]"],
     "aot": ["libtpu>=0.0.42,<0.0.53"],  # The TPU compiler, for machines without a TPU.
+    # For `prepare --runner`, in an environment of its own: it wants older versions than the lock.
+    "beam": ["apache-beam>=2.77,<2.78"],
     "spacy": ["spacy>=3.8,<4"],  # Only for `prepare --spacy_model`.
     "bench": ["torch>=2.13,<2.14"],  # The reference in benchmarks/; a CPU build will do.
     "test": [

@@ -29,6 +29,13 @@ _TOKENIZER = flags.DEFINE_string(
 _VOCAB_SIZE = flags.DEFINE_integer("vocab_size", 4000, "Pieces of the trained tokenizer.")
 _SPACY_MODEL = flags.DEFINE_string("spacy_model", None, "spaCy model that cuts the phrases.")
 
+_RUNNER = flags.DEFINE_string(
+    "runner", None,
+    "Apache Beam's runner, e.g. DirectRunner or FlinkRunner, that does the work on many machines;"
+    " they must see all folders. --workers then counts the processes of each of its workers.")
+_BEAM_FLAGS = flags.DEFINE_multi_string(
+    "beam_flag", [], "Flag for Beam, e.g. --beam_flag=--direct_num_workers=2; may be repeated.")
+
 
 @exit_on_user_error
 def main(argv: list[str]) -> None:
@@ -36,8 +43,11 @@ def main(argv: list[str]) -> None:
     raise UserError(
         "usage: python -m mla_jax.prepare DATASET --annotations=DIR --out=DIR [--media=DIR]")
 
+  if _BEAM_FLAGS.value and _RUNNER.value is None:
+    raise UserError("--beam_flag: there is no --runner to give it to: give one")
   log.configure()
   from mla_jax.data import prepare_dataset  # Heavy, and not needed for --help.
+  from mla_jax.data.beam_tasks import Beam
 
   options = prepare_dataset.Options(
       dataset=argv[1],
@@ -55,6 +65,7 @@ def main(argv: list[str]) -> None:
       tokenizer=_TOKENIZER.value,
       vocab_size=_VOCAB_SIZE.value,
       spacy_model=_SPACY_MODEL.value,
+      beam=Beam(_RUNNER.value, tuple(_BEAM_FLAGS.value)) if _RUNNER.value else None,
   )
   try:
     prepare_dataset.prepare(options)

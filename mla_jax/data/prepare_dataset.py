@@ -9,8 +9,16 @@ import sys
 from typing import Any
 
 from mla_jax.data import annotations as annotation_files
-from mla_jax.data import prepare_media, prepare_texts, record_format, record_writer
+from mla_jax.data import (
+    beam_texts,
+    media_folder,
+    prepare_media,
+    prepare_texts,
+    record_format,
+    record_writer,
+)
 from mla_jax.data.annotations.schema import Annotations
+from mla_jax.data.beam_tasks import Beam
 from mla_jax.data.media import find_media
 from mla_jax.data.prepare_media import MediaResult
 from mla_jax.errors import UserError
@@ -37,6 +45,7 @@ class Options:
   tokenizer: str | None = None
   vocab_size: int = 4000
   spacy_model: str | None = None
+  beam: Beam | None = None
 
 
 def prepare(options: Options) -> None:
@@ -45,6 +54,8 @@ def prepare(options: Options) -> None:
   Raises:
     UserError: any bad input; nothing is left half-written.
   """
+  if options.beam is not None:
+    options.beam.options()
   annotations = annotation_files.read(options.dataset, pathlib.Path(options.annotations))
   if options.family is not None:
     if not _FAMILY_NAME.fullmatch(options.family):
@@ -60,14 +71,17 @@ def prepare(options: Options) -> None:
   )
   texts = family / annotations.task
   print(f"texts: {len(annotations.items)} to write to {texts}", file=sys.stderr)
+  if options.beam is not None:
+    annotations = beam_texts.cut_texts(options.beam, family, annotations, options.spacy_model)
   manifest = prepare_texts.prepare_texts(texts, annotations, media.index, settings)
+  beam_texts.clear(family)
   _print_report(annotations, media, manifest, texts)
 
 
 def _media(options: Options, annotations: Annotations, family: pathlib.Path) -> MediaResult:
   directory = family / record_format.MEDIA_FOLDER
   if options.media is None:  # The texts still find what another dataset of the family brought.
-    ids = prepare_media.ids_already_there(directory)
+    ids = media_folder.ids_already_there(directory)
     return MediaResult({video_id: record for record, video_id in enumerate(ids)}, 0, {}, {})
   found = find_media(pathlib.Path(options.media), annotations.videos)
   settings = prepare_media.media_settings(
@@ -78,16 +92,24 @@ def _media(options: Options, annotations: Annotations, family: pathlib.Path) -> 
       jpeg_quality=options.jpeg_quality,
       max_frames=options.max_frames,
   )
-  record_writer.check_out(family, prepare_media.expected_bytes(found))
+  copies = 1 if options.beam is None else 2  # Its parts, and the shards made of them.
+  record_writer.check_out(family, copies * prepare_media.expected_bytes(found))
   return prepare_media.prepare_media(
       directory,
       annotations.family,
       found,
       settings,
       skip_broken=options.skip_broken,
-      num_workers=options.num_workers or len(os.sched_getaffinity(0)),
+      num_workers=_num_workers(options),
       shard_videos=options.shard_videos,
+      beam=options.beam,
   )
+
+
+def _num_workers(options: Options) -> int:
+  """Processes that read media; a Beam worker counts its own cores."""
+  here = options.beam is None and not options.num_workers
+  return len(os.sched_getaffinity(0)) if here else options.num_workers
 
 
 def _print_report(

@@ -6,26 +6,31 @@ that was interrupted and started again writes the same bytes, and a second datas
 only adds shards.
 """
 
-from collections.abc import Iterator, Sequence
 import contextlib
 import dataclasses
+import functools
 import itertools
 import os
 import pathlib
 from typing import Any
 
-from mla_jax.data import record_format, record_writer, workers
+from mla_jax.data import beam_media, record_writer, workers
+from mla_jax.data.beam_tasks import Beam
 from mla_jax.data.media import (
     DEFAULT_FRAME_RATES,
     FEATURES,
     FRAMES,
     Found,
-    MediaFile,
     MediaSettings,
     common_feature_width,
     exact_rate,
 )
-from mla_jax.data.records import MediaStore, open_reader
+from mla_jax.data.media_folder import (
+    MediaFolder,
+    described,
+    ids_already_there,
+    manifest_or_none,
+)
 from mla_jax.errors import UserError
 
 _NAMED = 3  # Ids named in a message about many.
@@ -69,21 +74,14 @@ def media_settings(
         f"--short_side={short_side} --jpeg_quality={jpeg_quality} --max_frames={max_frames}: must"
         " be at least 8, 1 to 95, and 0 or more")
   width = None
-  manifest = _manifest_or_none(directory)
+  manifest = manifest_or_none(directory)
   if found.source == FEATURES:
     width = manifest["feature_width"] if manifest else None
     width = width or common_feature_width(file for _, file in sorted(found.files.items()))
   settings = MediaSettings(float(exact_rate(rate)), short_side, jpeg_quality, max_frames, width)
   if manifest:
-    _check_same(directory, manifest, _described(found.source, settings))
+    _check_same(directory, manifest, described(found.source, settings))
   return settings
-
-
-def _described(source: str, settings: MediaSettings) -> dict[str, Any]:
-  names = ["frame_rate", "max_frames"]
-  if source != FEATURES:
-    names += ["short_side", "jpeg_quality"]
-  return {"source": source} | {name: getattr(settings, name) for name in names}
 
 
 def _check_same(directory: pathlib.Path, manifest: dict[str, Any], wanted: dict[str, Any]) -> None:
@@ -93,12 +91,6 @@ def _check_same(directory: pathlib.Path, manifest: dict[str, Any], wanted: dict[
       raise UserError(
           f"{directory}: prepared with {name} {there}, not {value}: use the same setting, or"
           " another --out or --family")
-
-
-def _manifest_or_none(directory: pathlib.Path) -> dict[str, Any] | None:
-  if not (directory / record_format.MANIFEST).exists():
-    return None
-  return record_format.read_manifest(directory)
 
 
 def expected_bytes(found: Found) -> int:
@@ -123,6 +115,7 @@ def prepare_media(
     skip_broken: bool,
     num_workers: int,
     shard_videos: int,
+    beam: Beam | None = None,
 ) -> MediaResult:
   """Adds to `directory` every video of `found` that is not there yet.
 
@@ -134,6 +127,7 @@ def prepare_media(
     skip_broken: leave out what is broken or missing instead of raising.
     num_workers: processes; the result does not depend on it.
     shard_videos: videos a shard.
+    beam: reads and writes by a Beam pipeline instead of here; the same files.
 
   Raises:
     UserError: videos are broken or missing and `skip_broken` is off, or the disk is full.
@@ -144,23 +138,54 @@ def prepare_media(
     _refuse(missing, len(found.files) + len(found.missing), "not found", "put them there")
   record_writer.check_out(directory, 0)
   with record_writer.writing(directory):
-    folder = _Folder(directory, family, found.source, settings)
+    folder = MediaFolder(directory, family, found.source, settings)
     before = len(folder.index)
-    todo = sorted(set(found.files) - set(folder.index))
-    broken: dict[str, str] = {}
-    records = _read_all([(i, found.files[i]) for i in todo], settings, num_workers, broken)
-    while shard := list(itertools.islice(records, shard_videos)):
-      folder.add_shard(shard)
-    if not skip_broken:
-      _refuse(broken, len(found.files), "broken", "mend them")
+    add = _add_here if beam is None else functools.partial(_add_by_beam, beam, directory)
+    broken = add(folder, found, settings, num_workers, shard_videos, skip_broken)
     folder.finish(missing, broken)
+  beam_media.clear(directory)
   return MediaResult(folder.index, len(folder.index) - before, missing, broken)
 
 
-def ids_already_there(directory: pathlib.Path) -> list[str]:
-  """The videos of a finished media folder, in the order of their records."""
-  manifest = _manifest_or_none(directory)
-  return MediaStore.open(directory).video_ids() if manifest and manifest["complete"] else []
+def _add_here(
+    folder: MediaFolder,
+    found: Found,
+    settings: MediaSettings,
+    num_workers: int,
+    shard_videos: int,
+    skip_broken: bool,
+) -> dict[str, str]:
+  """Reads and writes on this machine; returns id -> reason of the broken videos."""
+  broken: dict[str, str] = {}
+  todo = [(i, found.files[i]) for i in sorted(set(found.files) - set(folder.index))]
+  records = workers.read_records(todo, settings, num_workers, broken)
+  while shard := list(itertools.islice(records, shard_videos)):
+    folder.add_shard(shard)
+  if not skip_broken:
+    _refuse_broken(broken, found)
+  return broken
+
+
+def _add_by_beam(
+    beam: Beam,
+    directory: pathlib.Path,
+    folder: MediaFolder,
+    found: Found,
+    settings: MediaSettings,
+    num_workers: int,
+    shard_videos: int,
+    skip_broken: bool,
+) -> dict[str, str]:
+  work = beam_media.plan(directory, folder, found, settings, num_workers, shard_videos)
+  broken = beam_media.read(beam, work)
+  if not skip_broken:
+    _refuse_broken(broken, found)
+  beam_media.write_shards(beam, work, folder)
+  return broken
+
+
+def _refuse_broken(broken: dict[str, str], found: Found) -> None:
+  _refuse(broken, len(found.files), "broken", "mend them")
 
 
 def _refuse(reasons: dict[str, str], total: int, what: str, mend: str) -> None:
@@ -170,112 +195,3 @@ def _refuse(reasons: dict[str, str], total: int, what: str, mend: str) -> None:
     raise UserError(
         f"{len(reasons)} of {total} videos {what}: {named}{more}: {mend}, or go on without them"
         " by --skip_broken")
-
-
-def _read_all(
-    videos: Sequence[tuple[str, MediaFile]],
-    settings: MediaSettings,
-    num_workers: int,
-    broken: dict[str, str],
-) -> Iterator[tuple[str, int, bytes]]:
-  """Yields (id, frames, record) in order, and notes the reasons of broken videos in `broken`."""
-  results = workers.read_in_order([file for _, file in videos], settings, num_workers)
-  with contextlib.closing(results), workers.progress_bar("media", len(videos)) as progress:
-    for (video_id, _), media in zip(videos, results, strict=True):
-      progress.update()
-      if isinstance(media, str):
-        broken[video_id] = media
-      else:
-        yield video_id, len(media.time), record_format.serialise_media(video_id, media)
-
-
-class _Folder:
-  """The media folder while it is written: the shards in the manifest and those not yet in it."""
-
-  def __init__(
-      self, directory: pathlib.Path, family: str, source: str, settings: MediaSettings):
-    self._directory = directory
-    self._dataset = f"{family}_{record_format.MEDIA_FOLDER}"
-    self._settings = settings
-    record_writer.remove_partial(directory)
-    manifest = _manifest_or_none(directory)
-    if manifest is None:
-      # Before the first shard: a run that resumes must know the settings of the shards it finds.
-      manifest = {
-          "format": record_format.FORMAT,
-          "complete": False,
-          "kind": "features" if source == FEATURES else "jpeg",
-          "feature_width": settings.feature_width,
-          "settings": _described(source, settings),
-          "files": [],
-          "tfds_files": [],
-          "missing": {},
-          "broken": {},
-      }
-      record_writer.write_manifest(directory, manifest)
-    self._manifest = manifest
-    self._files: list[dict[str, Any]] = [f for f in manifest["files"] if "records" in f]
-    listed = directory / record_format.VIDEO_IDS
-    ids = listed.read_text().split() if self._files else []
-    ids = ids[: sum(file["records"] for file in self._files)]
-    self.index = {video_id: record for record, video_id in enumerate(ids)}
-    while (path := self._next_path()).exists():
-      self._list_shard(path)
-
-  def _next_path(self) -> pathlib.Path:
-    name = record_format.shard_name(self._dataset, record_format.MEDIA_SPLIT, len(self._files))
-    return self._directory / name
-
-  def _list_shard(self, path: pathlib.Path) -> None:
-    """Takes up a whole shard that an interrupted run left unlisted."""
-    reader = open_reader(path)
-    videos = []
-    for position in range(reader.num_records()):
-      raw = reader.read([position])[0]
-      video_id, media = record_format.parse_media(raw, self._settings.feature_width)
-      videos.append((video_id, len(media.time)))
-    reader.close()
-    self._append(path, videos)
-
-  def add_shard(self, records: list[tuple[str, int, bytes]]) -> None:
-    path = self._next_path()
-    record_writer.write_shard(path, (record for _, _, record in records))
-    self._append(path, [(video_id, frames) for video_id, frames, _ in records])
-
-  def _append(self, path: pathlib.Path, videos: list[tuple[str, int]]) -> None:
-    entry = record_format.file_entry(path, len(videos))
-    self._files.append(entry | {"frames": sum(frames for _, frames in videos)})
-    for video_id, _ in videos:
-      self.index[video_id] = len(self.index)
-
-  def finish(self, missing: dict[str, str], broken: dict[str, str]) -> None:
-    """Lists every shard; the manifest comes last and makes the rest count."""
-    if not self._files:
-      raise UserError(f"{self._directory}: no video could be read: {_first_reason(broken)}")
-    directory = self._directory
-    features = record_format.tfds_features(self._settings.feature_width, texts=False)
-    splits = {record_format.MEDIA_SPLIT: self._files}
-    tfds_files = record_writer.write_tfds_info(directory, self._dataset, features, splits)
-    ids = "".join(f"{video_id}\n" for video_id in self.index)
-    record_writer.write_bytes(directory / record_format.VIDEO_IDS, ids.encode())
-    others = [record_format.file_entry(directory / record_format.VIDEO_IDS)]
-    files = self._files + others
-    manifest = self._manifest | {
-        "complete": True,
-        "videos": len(self.index),
-        "frames": sum(file["frames"] for file in self._files),
-        "files": files,
-        "tfds_files": tfds_files,
-        "missing": self._still_absent("missing", missing),
-        "broken": self._still_absent("broken", broken),
-        "fingerprint": record_format.fingerprint(files),
-    }
-    record_writer.write_manifest(directory, manifest)
-
-  def _still_absent(self, name: str, reasons: dict[str, str]) -> dict[str, str]:
-    known = self._manifest[name] | reasons
-    return {video_id: known[video_id] for video_id in sorted(known) if video_id not in self.index}
-
-
-def _first_reason(broken: dict[str, str]) -> str:
-  return next((f"{video_id}: {reason}" for video_id, reason in broken.items()), "")

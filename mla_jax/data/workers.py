@@ -1,9 +1,10 @@
 """Reading media files in parallel processes, in order, surviving a file that kills its reader."""
 
 import collections
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 import concurrent.futures
 from concurrent.futures.process import BrokenProcessPool
+import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -12,6 +13,7 @@ import sys
 import threading
 from typing import Any
 
+from mla_jax.data import record_format
 from mla_jax.data.media import BrokenMedia, Media, MediaFile, MediaSettings, read_media
 
 _TASK = 4  # Files a worker is given at once: fewer would make it wait for the next ones.
@@ -24,6 +26,33 @@ def progress_bar(name: str, videos: int) -> Any:
 
   seconds = 0.1 if sys.stderr.isatty() else 30.0
   return tqdm(total=videos, desc=name, unit="video", mininterval=seconds, disable=not videos)
+
+
+def read_records(
+    videos: Sequence[tuple[str, MediaFile]],
+    settings: MediaSettings,
+    num_workers: int,
+    broken: dict[str, str],
+    *,
+    show: bool = True,
+) -> Iterator[tuple[str, int, bytes]]:
+  """Yields (id, frames, record) in order, and notes the reasons of broken videos in `broken`.
+
+  Args:
+    videos: ids and where their media lie.
+    settings: the same for all.
+    num_workers: processes; the result does not depend on it.
+    broken: gets id -> reason of each video that cannot be read.
+    show: progress on standard error.
+  """
+  results = read_in_order([file for _, file in videos], settings, num_workers)
+  with contextlib.closing(results), progress_bar("media", len(videos) * show) as progress:
+    for (video_id, _), media in zip(videos, results, strict=True):
+      progress.update()
+      if isinstance(media, str):
+        broken[video_id] = media
+      else:
+        yield video_id, len(media.time), record_format.serialise_media(video_id, media)
 
 
 def read_in_order(

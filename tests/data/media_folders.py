@@ -7,6 +7,7 @@ import numpy as np
 
 from mla_jax.data import prepare_media
 from mla_jax.data.annotations.schema import Video
+from mla_jax.data.beam_tasks import Beam
 from mla_jax.data.media import find_media
 from mla_jax.data.prepare_media import MediaResult
 
@@ -30,6 +31,7 @@ def add(
   num_workers: int = 1,
   skip_broken: bool = True,
   shard_videos: int = 4,
+  beam: Beam | None = None,
   **chosen: float,
 ) -> MediaResult:
   names = sorted(path.stem for path in media.iterdir()) if names is None else names
@@ -44,6 +46,7 @@ def add(
     skip_broken=skip_broken,
     num_workers=num_workers,
     shard_videos=shard_videos,
+    beam=beam,
   )
 
 
