@@ -193,6 +193,8 @@ def evaluation() -> ConfigDict:
       "moments": "windows",
       "nms": 0.5,  # Localisation: of two windows that overlap by more IoU the better one counts.
       "segment_score": 0.0,  # Retrieval: weight of the segments' score beside the global cosine.
+      # Retrieval: "dual_softmax", "sinkhorn": rows beside the plain ones; they see all queries.
+      "rescoring": (),
   })
 
 
