@@ -13,6 +13,7 @@ from mla_jax.data.pipeline import Reader
 from mla_jax.data.sources import Texts
 from mla_jax.data.task_fields import TaskFields
 from mla_jax.errors import UserError, check_choice
+from mla_jax.evals.rescoring import METHODS
 from mla_jax.models.mla import MLA
 
 Batch: TypeAlias = dict[str, jax.Array]
@@ -53,6 +54,7 @@ class Sizes:
     batch: rows of an evaluation batch.
     resamples: of the bootstrap.
     segment_score: of retrieval, the weight of the segments' score beside the global cosine.
+    rescoring: of retrieval, what gets rows of its own, see `evals.rescoring`.
     candidates: K, room for a question's.
     scoring: "head" or "contrastive": what chooses among candidates and moments.
     moments: protocol of localisation.
@@ -65,6 +67,7 @@ class Sizes:
   batch: int
   resamples: int
   segment_score: float
+  rescoring: tuple[str, ...]
   candidates: int
   scoring: str
   moments: str
@@ -81,6 +84,8 @@ class Sizes:
     weight = config.eval.segment_score
     if not 0 <= weight < math.inf:
       raise UserError(f"eval.segment_score={weight}: must be 0 (global score alone) or more")
+    for name in config.eval.rescoring:
+      check_choice("eval.rescoring", name, METHODS)
     return cls(
         captions=config.data.captions,
         video_segments=config.data.video_segments,
@@ -88,6 +93,7 @@ class Sizes:
         batch=config.eval.batch_size,
         resamples=config.eval.bootstrap,
         segment_score=weight,
+        rescoring=tuple(config.eval.rescoring),
         candidates=config.data.candidates,
         scoring=config.eval.scoring,
         moments=config.eval.moments,
