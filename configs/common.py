@@ -123,7 +123,9 @@ def model() -> ConfigDict:
       # Folder, shared by runs, for what the frozen layers make of the training texts.
       "cache": ml_collections.config_dict.placeholder(str),
   })
-  config.fusion = ConfigDict({"layers": 2, "heads": 4})
+  # "cross": each layer of one side looks at the other; "late": an MLP over both sides pooled, for
+  # small data (layers is not used).
+  config.fusion = ConfigDict({"kind": "cross", "layers": 2, "heads": 4})
   # "answer"; "ordinal": P(count > k), k = 0 .. num_answers - 1; "span": start and end of a moment.
   config.head = "answer"
   # What the head puts out: answers of open-ended QA, 1 (a score) of multiple choice and of counting

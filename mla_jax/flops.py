@@ -117,6 +117,11 @@ def _losses(config: ConfigDict, rows: int, texts: int) -> float:
 def _fusion(config: ConfigDict, questions: int) -> float:
   model, length = config.model, config.data.text_length
   memory = config.data.num_frames if model.use_video else 0
+  answer = 2 * model.width * model.num_answers
+  if model.fusion.kind == "late":
+    mixed = 2 * (1 + bool(memory)) * model.width**2
+    places = (length, memory, 1)  # The head pools the one state that comes out.
+    pooled = sum(_pool(count, 1, model.width, model.fusion.heads) for count in places)
+    return 3 * questions * (pooled + mixed + answer)
   fused = transformer(questions * length, model.width, length, model.fusion.layers, memory)
-  answer = _pool(length, 1, model.width, model.fusion.heads) + 2 * model.width * model.num_answers
-  return 3 * (fused + questions * answer)
+  return 3 * (fused + questions * (_pool(length, 1, model.width, model.fusion.heads) + answer))

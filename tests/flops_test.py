@@ -36,6 +36,7 @@ PIXELS = {"model.video.kind": "pixels", "data.image_size": 64, "model.video.moti
         ("retrieval", PIXELS | {"loss.segment_weight": 0.0}),
         ("open_ended_qa", PIXELS | {"model.video.frame_layers": 1}),
         ("open_ended_qa", {"model.fusion.layers": 4, "model.video.temporal_layers": 3}),
+        ("open_ended_qa", {"model.fusion.kind": "late", "data.num_frames": 16}),
         (
             "open_ended_qa",
             {"model.use_video": False, "loss.global_weight": 0.0, "loss.segment_weight": 0.0},

@@ -12,13 +12,14 @@ from mla_jax.models import layers, pooling, primitives
 
 @dataclasses.dataclass(frozen=True)
 class FusionConfig:
-  """Sizes of the fusion transformer."""
+  """Kind and sizes of the fusion; `layers` matters for "cross" only."""
 
+  kind: str  # "cross": `CrossFusion`; "late": `LateFusion`.
   layers: int
   heads: int
 
 
-class Fusion(nn.Module):
+class CrossFusion(nn.Module):
   """Transformer over one side's states that attends to the other's in every layer.
 
   Answers come from text states that look at the video; without a video the layers are
@@ -38,8 +39,8 @@ class Fusion(nn.Module):
       other_mask: Bool[Array, "B T"] | None,
       *,
       train: bool,
-  ) -> Float[Array, "B L D"]:
-    return layers.transformer(
+  ) -> tuple[Float[Array, "B L D"], Bool[Array, "B L"]]:
+    fused = layers.transformer(
         self.common,
         self.config.layers,
         self.config.heads,
@@ -49,6 +50,48 @@ class Fusion(nn.Module):
         other_mask,
         train=train,
     )
+    return fused, mask
+
+
+class LateFusion(nn.Module):
+  """Two sides that meet only after each is pooled: one state, by an MLP over both.
+
+  It cannot tell which frame a question is about, and has so much less to overfit: for small data.
+  Arguments as of `CrossFusion`; without a video the MLP is over the text alone.
+  """
+
+  common: layers.Common
+  config: FusionConfig
+
+  @nn.compact
+  def __call__(
+      self,
+      states: Float[Array, "B L D"],
+      mask: Bool[Array, "B L"],
+      other: Float[Array, "B T D"] | None,
+      other_mask: Bool[Array, "B T"] | None,
+      *,
+      train: bool,
+  ) -> tuple[Float[Array, "B 1 D"], Bool[Array, "B 1"]]:
+    common = self.common
+    pooled = [self._pool("pool", states, mask)]
+    if other is not None and other_mask is not None:
+      pooled.append(self._pool("other_pool", other, other_mask))
+    x = layers.Dropout(common.dropout)(jnp.concatenate(pooled, axis=-1), train=train)
+    x = nn.gelu(layers.Dense(common.width, dtype=common.dtype, name="mix")(x))
+    return x[:, None], jnp.any(mask, axis=1, keepdims=True)
+
+  def _pool(
+      self, name: str, states: Float[Array, "B S D"], mask: Bool[Array, "B S"]
+  ) -> Float[Array, "B D"]:
+    pool = pooling.AttentionPool(self.config.heads, self.common.dtype, name=name)
+    return nn.gelu(pool(states, mask[:, None])[:, 0])
+
+
+FUSIONS: dict[str, type[CrossFusion] | type[LateFusion]] = {
+    "cross": CrossFusion,
+    "late": LateFusion,
+}
 
 
 class AnswerHead(nn.Module):

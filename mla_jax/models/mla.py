@@ -84,7 +84,7 @@ class MLA(nn.Module):
       self.video = video_encoder.VideoEncoder(self.common, self.video_config)
     self.text = _TEXT_ENCODERS[self.text_config.kind](self.common, self.text_config)
     if self.num_answers:
-      self.fusion = fusion.Fusion(self.common, self.fusion_config)
+      self.fusion = fusion.FUSIONS[self.fusion_config.kind](self.common, self.fusion_config)
     sizes = (self.embed_dim, self.head, self.num_answers, self.fusion_config.heads)
     self.heads = Heads(self.common, *sizes, self.use_video)
     self.learned_scales = LearnedScales(self.init_temperature, self.init_bias, name="scales")
@@ -149,8 +149,8 @@ class MLA(nn.Module):
     if (video is not None) != self.use_video:
       raise UserError("model.use_video: does not fit the batch: give a video exactly if it is True")
     clip = (None, None) if video is None else (video.states, video.mask)
-    fused = self.fusion(text.states, text.mask, *clip, train=train)
-    return self.heads.answer(fused, text.mask, train=train)
+    fused, mask = self.fusion(text.states, text.mask, *clip, train=train)
+    return self.heads.answer(fused, mask, train=train)
 
   def span_logits(
       self, text: Encoded, video: Encoded, *, train: bool
@@ -158,7 +158,7 @@ class MLA(nn.Module):
     """Float32 logits of the frames at which what a text tells starts and ends."""
     if not self.num_answers or self.head != "span":
       raise UserError("model.head: spans are asked for and there is no head for them: use 'span'")
-    fused = self.fusion(video.states, video.mask, text.states, text.mask, train=train)
+    fused, _ = self.fusion(video.states, video.mask, text.states, text.mask, train=train)
     return self.heads.span(fused, train=train)
 
   def window_embeddings(
@@ -237,8 +237,11 @@ def build_model(
   check_choice("model.remat", config.remat, layers.REMAT)
   check_choice("model.video.kind", config.video.kind, ("features", "pixels"))
   check_choice("model.head", config.head, HEADS)
+  check_choice("model.fusion.kind", config.fusion.kind, fusion.FUSIONS)
   if config.head == "span" and (not config.use_video or config.num_answers not in (0, 2)):
     raise UserError("model.head='span': needs a video and model.num_answers=2 (start and end)")
+  if config.head == "span" and config.fusion.kind == "late":
+    raise UserError("model.fusion.kind='late': keeps no frame for model.head='span': use 'cross'")
   for part in ("video", "fusion"):
     heads = config[part].heads
     if heads < 1 or config.width % heads:

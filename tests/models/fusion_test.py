@@ -1,0 +1,77 @@
+"""Late fusion against numpy; what holds for both kinds is in mla_test.py."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mla_jax.errors import UserError
+from mla_jax.models import fusion, layers, mla
+from tests.models import tiny
+
+WIDTH, HEADS = 8, 2
+
+
+def _pooled(params: dict[str, Any], states: np.ndarray, mask: np.ndarray) -> np.ndarray:
+  """Attention pooling of the real places, then a GELU (tanh form)."""
+  scores = states @ params["score"]["kernel"]  # [B, S, H]
+  pooled = np.zeros((len(states), WIDTH))
+  for row in range(len(states)):
+    for head in range(HEADS):
+      channels = slice(head * WIDTH // HEADS, (head + 1) * WIDTH // HEADS)
+      weights = np.exp(scores[row, mask[row], head])
+      pooled[row, channels] = weights / weights.sum() @ states[row, mask[row], channels]
+  return _gelu(pooled)
+
+
+def _gelu(x: np.ndarray) -> np.ndarray:
+  return 0.5 * x * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * (x + 0.044715 * x**3)))
+
+
+@pytest.mark.parametrize("with_video", [True, False])
+def test_late_fusion_is_an_mlp_over_both_sides_pooled(with_video: bool) -> None:
+  rng = np.random.default_rng(0)
+  states, mask = rng.normal(size=(3, 5, WIDTH)), np.arange(5) < np.array([[5], [2], [1]])
+  other, other_mask = rng.normal(size=(3, 4, WIDTH)), np.arange(4) < np.array([[1], [4], [3]])
+  module = fusion.LateFusion(layers.Common(WIDTH), fusion.FusionConfig("late", 0, HEADS))
+  given = (other, other_mask) if with_video else (None, None)
+  born = module.init(jax.random.key(0), states, mask, *given, train=False)["params"]
+  params = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape), born)
+  fused, fused_mask = module.apply({"params": params}, states, mask, *given, train=False)
+  x = _pooled(params["pool"], states, mask)
+  if with_video:
+    x = np.concatenate([x, _pooled(params["other_pool"], other, other_mask)], axis=-1)
+  expected = _gelu(x @ params["mix"]["kernel"] + params["mix"]["bias"])
+  np.testing.assert_allclose(fused[:, 0], expected, rtol=1e-4, atol=1e-5)
+  assert fused_mask.tolist() == [[True]] * 3
+
+
+def test_a_late_model_answers_by_the_video() -> None:
+  changes = {"fusion.kind": "late", "video.temporal_layers": 0}
+  model = mla.build_model(tiny.config(changes))
+  params, batch = tiny.params(model), tiny.batch()
+  other = {**batch, "video": batch["video"] + np.float32(np.arange(10) % 2)}
+  logits, changed = (tiny.run(model, params, clips)["logits"] for clips in (batch, other))
+  assert np.abs(changed - logits).max() > 1e-2
+  names = tiny.named(params)
+  assert [name for name in names if name.startswith("fusion/other_pool")]
+  assert not [name for name in names if "cross_attention" in name]
+
+
+def test_its_twin_without_video_has_half_the_mlp() -> None:
+  def mix(use_video: bool) -> tuple[int, ...]:
+    changes = {"fusion.kind": "late", "use_video": use_video}
+    params = tiny.params(mla.build_model(tiny.config(changes)))
+    return jnp.shape(tiny.named(params)["fusion/mix/kernel"])
+
+  assert mix(True) == (32, 16)
+  assert mix(False) == (16, 16)
+
+
+def test_late_fusion_keeps_no_frame_for_spans() -> None:
+  with pytest.raises(UserError, match=r"model.fusion.kind='late'.*use 'cross'"):
+    mla.build_model(tiny.config({"fusion.kind": "late", "head": "span", "num_answers": 2}))
+  with pytest.raises(UserError, match=r"model.fusion.kind='early': unknown.*cross, late"):
+    mla.build_model(tiny.config({"fusion.kind": "early"}))
