@@ -111,6 +111,25 @@ def without_video(config: ConfigDict) -> None:
   config.loss.global_weight = config.loss.segment_weight = 0.0
 
 
+def pretraining(config: ConfigDict, *, steps: int) -> None:
+  """Aligns millions of videos with noisy texts on a pod: CLIP's optimizer, ring losses, no dropout.
+
+  The texts are cut by a tokenizer of 32,000 pieces, and one training video of 2,000 selects.
+  """
+  config.model.dropout = 0.0
+  config.model.num_answers = 0
+  config.model.text.vocab_size = 32_000
+  config.loss.impl = "ring"
+  optimizer = config.optimizer
+  optimizer.learning_rate, optimizer.weight_decay = 5e-4, 0.2
+  optimizer.warmup_steps = 2000
+  config.data.dev_fraction = 0.0005
+  config.train.steps = steps
+  config.train.log_every = 100
+  config.train.eval_every = config.train.checkpoint_every = 1000
+  config.eval.batch_size = 1024
+
+
 def debug(config: ConfigDict, *, rows: int = 8) -> ConfigDict:
   """The same run at a size that takes seconds on a laptop: every code path, no meaning."""
   for source in config.data.sources.values():

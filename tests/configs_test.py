@@ -39,6 +39,8 @@ RUN_SLOW = (
     "msrvtt_retrieval.py",
     "msvd_qa.py",
     "msvd_retrieval.py",
+    "pretrain_howto100m.py",
+    "pretrain_webvid.py",
     "tgif_qa_action.py",
 )
 
@@ -159,3 +161,15 @@ def test_a_key_nobody_reads_is_an_error(prepared, tmp_path):
     config.data.video_segmens = 3
   with pytest.raises(config_lib.UserError, match=r"video_segmens.*video_segments"):
     train_lib.train(config, tmp_path)
+
+
+def test_pretraining_at_full_size():
+  """What the plans in docs/scaling.md are about."""
+  webvid = config_lib.load_config("configs/pretrain_webvid.py")
+  assert (webvid.data.sources.captions.rows, webvid.data.num_frames) == (8192, 8)
+  assert (webvid.data.image_size, webvid.model.dtype, webvid.loss.impl) == (224, "bfloat16", "ring")
+  assert webvid.loss.segment_pairing == "latent"
+  timed = config_lib.load_config("configs/pretrain_howto100m.py")
+  assert (timed.data.sources.narrations.rows, timed.loss.segment_pairing) == (32_768, "timed")
+  bags = config_lib.load_config("configs/pretrain_howto100m.py:mil_nce")
+  assert (bags.loss.segment_pairing, bags.loss.segment_variant) == ("latent", "mil_nce")

@@ -46,6 +46,8 @@ DATASETS: dict[str, Reader] = {
     "youcook2_retrieval": _lazy("youcook2", "read_retrieval"),
     "charades_sta": _lazy("charades_sta", "read_localisation"),
     "qvhighlights": _lazy("qvhighlights", "read_localisation"),
+    "webvid_retrieval": _lazy("webvid", "read_retrieval"),
+    "howto100m": _lazy("howto100m", "read_narrations"),
     "timed_captions": _lazy("timed_captions", "read_timed_captions"),
     "demo_retrieval": _lazy("demo", "read_retrieval"),
     "demo_qa": _lazy("demo", "read_qa"),

@@ -1,6 +1,6 @@
 """Tables with a header, strict about what would put a value into the wrong column."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 import csv
 import io
 import pathlib
@@ -26,34 +26,58 @@ def read_table(
     UserError: a column that is missing or there twice, the wrong delimiter, a row with too few or
       too many columns, a quote that is not closed.
   """
-  rows = read_rows(path, delimiter)
-  header = rows[0][1] if rows else []
+  return list(stream_table(path, columns, delimiter))
+
+
+def stream_table(
+    path: pathlib.Path,
+    columns: Iterable[str],
+    delimiter: str = ",",
+    *,
+    multiline: bool = False,
+) -> Iterator[tuple[str, dict[str, str]]]:
+  """`read_table` row by row, for tables of millions.
+
+  `multiline`: a quoted value may have several lines, as long as none of them looks like a row.
+  """
+  rows = _rows(path, delimiter, multiline=multiline)
+  _, header = next(rows, ("", []))
   _check_header(path, header, list(columns), delimiter)
-  found = []
-  for where, row in rows[1:]:
+  for where, row in rows:
     check_width(row, len(header), where)
-    found.append((where, dict(zip(header, row, strict=True))))
-  return found
+    yield where, dict(zip(header, row, strict=True))
 
 
 def read_rows(
     path: pathlib.Path, delimiter: str = ","
 ) -> list[tuple[str, list[str]]]:
   """The rows of a table as lists, each with its place; the header is one; blank lines are not."""
+  return list(_rows(path, delimiter))
+
+
+def _rows(
+    path: pathlib.Path, delimiter: str, *, multiline: bool = False
+) -> Iterator[tuple[str, list[str]]]:
   text = files.read_text(path)
-  rows = []
   try:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    width = 0
     for row in reader:
       where = f"{path}: row {reader.line_num}"
-      if any("\n" in value or "\r" in value for value in row):
+      width = width or len(row)
+      if any(_swallows(value, delimiter, width if multiline else 1) for value in row):
         raise UserError(f"{where}: a quote is not closed on its line: {files.MEND}")
       if row:
-        rows.append((where, row))
+        yield where, row
   except csv.Error as error:
     kind = {",": "comma", "\t": "tab"}[delimiter]
     raise UserError(f"{path}: not a {kind}-separated table ({error}): {files.MEND}") from None
-  return rows
+
+
+def _swallows(value: str, delimiter: str, width: int) -> bool:
+  """Whether a value has a further line with the delimiters of a row of that width."""
+  return ("\n" in value or "\r" in value) and any(
+      line.count(delimiter) >= width - 1 for line in value.splitlines()[1:] or [""])
 
 
 def check_width(row: list[str], width: int, where: str) -> None:

@@ -5,7 +5,7 @@ import json
 import pathlib
 from typing import Any
 
-from tests.data.annotations import layouts_moments, layouts_qa
+from tests.data.annotations import layouts_moments, layouts_pretraining, layouts_qa
 
 MSRVTT_VIDEOS: list[dict[str, Any]] = [
     {"video_id": "video10", "split": "train", "category": 3, "url": "x"},
@@ -111,6 +111,7 @@ FILES: dict[str, Mapping[str, Any]] = {
     "demo_retrieval": {"captions.json": _DEMO},
     "demo_qa": {"captions.json": _DEMO, "questions.json": _DEMO_QUESTIONS},
     "demo_timed_captions": {"captions.json": _DEMO, "segments.json": _DEMO_SEGMENTS},
+    **layouts_pretraining.FILES,
     **layouts_qa.FILES,
     **layouts_moments.FILES,
 }
