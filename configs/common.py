@@ -46,6 +46,8 @@ def data() -> ConfigDict:
   # tokenizers library writes. Not read where model.text.pretrained brings its own.
   config.tokenizer = "retrieval/tokenizer.model"
   config.candidates = 5  # Room for them in multiple choice; questions may have fewer.
+  # Multiple choice: what is said, read behind each candidate: "all", or at the question's "moment".
+  config.subtitles = ""
   config.captions = 1  # Texts a source draws for a video, which is encoded once for all of them.
   config.num_frames = 8
   config.frame_jitter = 1.0  # Where in its run a training frame is: 0 = the middle, 1 = anywhere.

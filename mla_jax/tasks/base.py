@@ -11,6 +11,7 @@ import numpy as np
 
 from mla_jax.data.pipeline import Reader
 from mla_jax.data.sources import Texts
+from mla_jax.data.subtitles import check_subtitles
 from mla_jax.data.task_fields import TaskFields
 from mla_jax.errors import UserError, check_choice
 from mla_jax.evals.rescoring import METHODS
@@ -56,6 +57,7 @@ class Sizes:
     segment_score: of retrieval, the weight of the segments' score beside the global cosine.
     rescoring: of retrieval, what gets rows of its own, see `evals.rescoring`.
     candidates: K, room for a question's.
+    subtitles: of multiple choice, which are read (`data.subtitles`).
     scoring: "head" or "contrastive": what chooses among candidates and moments.
     moments: protocol of localisation.
     nms: of localisation, the IoU above which the worse of two windows is dropped.
@@ -69,6 +71,7 @@ class Sizes:
   segment_score: float
   rescoring: tuple[str, ...]
   candidates: int
+  subtitles: str
   scoring: str
   moments: str
   nms: float
@@ -81,6 +84,7 @@ class Sizes:
       raise UserError(f"eval.nms={config.eval.nms}: must be an IoU in [0, 1]")
     if config.data.candidates < 1:
       raise UserError(f"data.candidates={config.data.candidates}: must be at least 1")
+    check_subtitles(config.data.subtitles, config.task)
     weight = config.eval.segment_score
     if not 0 <= weight < math.inf:
       raise UserError(f"eval.segment_score={weight}: must be 0 (global score alone) or more")
@@ -95,6 +99,7 @@ class Sizes:
         segment_score=weight,
         rescoring=tuple(config.eval.rescoring),
         candidates=config.data.candidates,
+        subtitles=config.data.subtitles,
         scoring=config.eval.scoring,
         moments=config.eval.moments,
         nms=config.eval.nms,
