@@ -38,12 +38,16 @@ def data() -> ConfigDict:
   config.family = ml_collections.config_dict.placeholder(str)  # E.g. "msrvtt".
   config.sources = ConfigDict()  # Name -> source(); their rows fill the global batch.
   config.eval_texts = "retrieval"  # Folder of the evaluated texts inside the family.
-  config.eval_split = "test"  # "dev": what dev_fraction keeps out of training, to choose by.
+  config.eval_split = "test"  # "dev": what selects the best step, to choose settings by.
   config.dev_fraction = 0.1  # Share of the train videos, by keyed hash, that select the best step.
+  config.dev_split = ""  # Instead: an official split that selects, e.g. "val"; with dev_fraction 0.
+  config.select_on_test = False  # Allows a dev_split that is the test split.
   # Inside the family's folder, or anywhere by a whole path; .model is SentencePiece, .json what the
   # tokenizers library writes. Not read where model.text.pretrained brings its own.
   config.tokenizer = "retrieval/tokenizer.model"
   config.candidates = 5  # Room for them in multiple choice; questions may have fewer.
+  # Multiple choice: what is said, read behind each candidate: "all", or at the question's "moment".
+  config.subtitles = ""
   config.captions = 1  # Texts a source draws for a video, which is encoded once for all of them.
   config.num_frames = 8
   config.frame_jitter = 1.0  # Where in its run a training frame is: 0 = the middle, 1 = anywhere.
@@ -195,4 +199,6 @@ def evaluation() -> ConfigDict:
       "moments": "windows",
       "nms": 0.5,  # Localisation: of two windows that overlap by more IoU the better one counts.
       "segment_score": 0.0,  # Retrieval: weight of the segments' score beside the global cosine.
+      # Retrieval: "dual_softmax", "sinkhorn": rows beside the plain ones; they see all queries.
+      "rescoring": (),
   })

@@ -1,7 +1,9 @@
 """How2QA from 16 frames of 224 px: one of four candidates is right; evaluated on val.
 
 `...:features` reads features instead of frames, `...:no_video` is the text-only twin,
-`...:debug` is tiny. Prepare: `how2qa`.
+`...:subtitles=all` reads what is said in the clip behind question and candidate,
+`...:subtitles=moment` what is said at the question's time stamps, `...:debug` is tiny.
+Prepare: `how2qa`.
 """
 
 from ml_collections import ConfigDict
@@ -11,10 +13,11 @@ from mla_jax.config_lib import parse_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-  args = parse_arg(arg, features=False, no_video=False, debug=False)
+  args = parse_arg(arg, features=False, no_video=False, subtitles="", debug=False)
   config = common.base("how2qa", "multiple_choice_qa")
   variants.questions(config, "how2qa", "qa", rows=64, text_length=48)
   variants.multiple_choice(config, candidates=4)
+  variants.subtitles(config, args.subtitles, text_length=256)
   config.data.eval_split = "val"
   config.train.steps = 15_000
   return variants.question_variants(config, args, frames=16)

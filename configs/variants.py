@@ -75,6 +75,13 @@ def multiple_choice(config: ConfigDict, *, candidates: int = 5) -> None:
   config.model.num_answers = 1
 
 
+def subtitles(config: ConfigDict, which: str, *, text_length: int) -> None:
+  """What is said is read behind each candidate, as much as fits; "" changes nothing."""
+  if which:
+    config.name += f"_subtitles_{which}"
+    config.data.subtitles, config.data.text_length = which, text_length
+
+
 def localisation(config: ConfigDict, *, moments: str = "windows") -> None:
   """Finds moments by a head for their start and end; the segments align by their times."""
   config.model.head, config.model.num_answers = "span", 2

@@ -10,6 +10,8 @@ from ml_collections import ConfigDict
 from mla_jax import config_lib, processes, whole_files
 from mla_jax import run as run_lib
 from mla_jax.config_values import to_plain
+from mla_jax.data import selection
+from mla_jax.data.sources import DEV
 from mla_jax.errors import UserError
 from mla_jax.report.build import write_report
 from mla_jax.run import Run
@@ -69,7 +71,7 @@ def evaluate(run: Run, step: str = "best") -> dict[str, Any]:
       "dataset": f"{data.family}_{data.eval_texts}",
       "split": data.eval_split,
       "step": chosen,
-  }
+  } | (_selection(run) if step == "best" else {})
   if processes.is_first():
     _write(run.workdir / "eval", name, metrics, evaluation)
   write_report(run, params, texts, evaluation, name)
@@ -84,6 +86,21 @@ def restore_params(run: Run, step: str) -> tuple[Any, int]:
     abstract = abstract_state(run.model, run.config, run.mesh, tx)
     state = saved.restore(abstract, chosen, config=to_plain(run.config))
   return state.eval_params, chosen
+
+
+def _selection(run: Run) -> dict[str, Any]:
+  """What the best step was chosen on, and whether that is what it is now evaluated on."""
+  trained = config_lib.read_config(run.workdir / "config.json").data
+  selected = selection.selected_on(trained)
+  if selected is None:
+    return {}
+  data = run.config.data
+  same = [(d.family, d.eval_texts) for d in (trained, data)]
+  is_evaluated = same[0] == same[1] and data.eval_split in (selected, DEV)
+  return {
+      "selected_on": f"{trained.family}_{trained.eval_texts}_{selected}",
+      "selected_on_this_split": is_evaluated,
+  }
 
 
 def _write(

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from mla_jax import checkpoints, config_lib, processes, sharding
 from mla_jax.config_values import to_plain
 from mla_jax.data import answers as answers_lib
-from mla_jax.data import sources
+from mla_jax.data import selection, sources, subtitles
 from mla_jax.data.examples import Shapes
 from mla_jax.data.pipeline import Reader
 from mla_jax.data.records import MediaStore
@@ -81,24 +81,27 @@ def open_run(config: ConfigDict, workdir: pathlib.Path) -> Run:
 
 
 def open_evaluated(run: Run) -> Texts:
-  """The texts of `data.eval_split`; "dev" is what was kept out of training.
+  """The texts of `data.eval_split`; "dev" is what selects the best step.
 
   Raises:
-    UserError: there is no such split, or nothing in it can be used.
+    UserError: there is no such split, nothing in it can be used, or it lacks wanted subtitles.
   """
   data = run.config.data
   with_video = run.config.model.use_video
   if data.eval_split == sources.DEV:
-    return sources.require_dev(data, with_video=with_video)
-  return sources.open_texts(data, data.eval_texts, data.eval_split, with_video=with_video)
+    texts = selection.require_dev(data, with_video=with_video)
+  else:
+    texts = sources.open_texts(data, data.eval_texts, data.eval_split, with_video=with_video)
+  subtitles.check_prepared(texts.store, run.task.wanted.subtitles)
+  return texts
 
 
 def open_checkpoints(run: Run, *, read_only: bool = False) -> checkpoints.Checkpointer:
-  """The run's checkpoints; with a share of the texts kept for selection the best is kept too."""
+  """The run's checkpoints; where there are texts that select, the best is kept too."""
   return checkpoints.Checkpointer(
       run.workdir / "checkpoints",
       keep_last=run.config.train.keep_last,
-      metric=BEST_METRIC if run.config.data.dev_fraction else None,
+      metric=BEST_METRIC if selection.selected_on(run.config.data) else None,
       read_only=read_only,
   )
 

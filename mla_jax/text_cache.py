@@ -19,7 +19,7 @@ from mla_jax.data import examples, text_states
 from mla_jax.data.pipeline import Reader
 from mla_jax.data.records import TextRecord
 from mla_jax.data.sources import Pool, Source
-from mla_jax.data.task_fields import Words, answer_text, with_answer
+from mla_jax.data.task_fields import Words, answer_text, candidate_texts, with_answer
 from mla_jax.data.text import TokenizedText
 from mla_jax.data.text_states import TextStates
 from mla_jax.errors import UserError
@@ -81,8 +81,7 @@ def _texts_of(reader: Reader, pool: Pool, record: TextRecord) -> Iterator[Words]
     if asks:
       yield with_answer(*words, answer_text(record))
     if reader.wanted.candidates:
-      for candidate in record.candidates:
-        yield with_answer(*words, candidate)
+      yield from candidate_texts(words, record, reader.wanted.subtitles)
 
 
 def _weights(params: Any, model: MLA) -> str:

@@ -7,7 +7,7 @@ from ml_collections import ConfigDict
 from mla_jax import checkpoints, disk_space, processes, signals, timing
 from mla_jax import run as run_lib
 from mla_jax.config_reads import check_all_read, record_reads
-from mla_jax.data import sources
+from mla_jax.data import selection, sources
 from mla_jax.data.sources import Texts
 from mla_jax.log import logger
 from mla_jax.metrics import MetricAccumulator, MetricWriter
@@ -39,7 +39,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
   with_video = config.model.use_video
   training = make_training(run, sources.open_sources(config.data, with_video=with_video))
   disk_space.check_writable(workdir, 2 * disk_space.state_bytes(training.abstract))
-  dev = sources.open_dev(config.data, with_video=with_video)
+  dev = selection.open_dev(config.data, with_video=with_video)
   run_lib.open_evaluated(run)  # A split that is not there is found now, not after the training.
   with (
       signals.StopSignal() as stop,

@@ -25,6 +25,7 @@ from mla_jax import train_state as train_state_lib
 from mla_jax.config_values import to_plain
 from mla_jax.data import batch_spec, pipeline
 from mla_jax.data.sources import Source
+from mla_jax.data.subtitles import check_prepared
 from mla_jax.errors import UserError
 from mla_jax.log import logger
 from mla_jax.metrics import MetricAccumulator
@@ -140,6 +141,8 @@ def make_training(run: Run, sources: tuple[Source, ...]) -> Training:
   """
   config = run.config
   check_rows(sum(source.rows for source in sources), config, run.mesh)
+  for source in sources:
+    check_prepared(source.own.texts.store, run.task.wanted.subtitles)
   tx, lr_fn = make_optimizer(run.model, config)
   abstract = abstract_state(run.model, config, run.mesh, tx)
   for finding in lint(config, run.mesh, abstract):

@@ -63,6 +63,7 @@ def test_cached_states_train_the_same(folders, tmp_path, monkeypatch, name):
 
   monkeypatch.setattr(text_cache, "_make", no_second_time)
   other_seed = config(folders, name, seed=1, **cached)
+  (tmp_path / "other_seed").mkdir()
   run_lib.start_workdir(other_seed, tmp_path / "other_seed")
   run = run_lib.open_run(other_seed, tmp_path / "other_seed")
   training = train_step.make_training(

@@ -108,7 +108,7 @@ def example_fields(
     fields["answer"] = np.array(answers.get(record.answer, -1), np.int32)
   if wanted.candidates:
     tokens = functools.partial(make, prefix="candidate_")
-    fields |= candidate_fields((text, segments), record, wanted.candidates, tokens)
+    fields |= candidate_fields((text, segments), record, wanted, tokens)
   if align and (answers is not None or wanted.answered):
     fields |= make(*with_answer(text, segments, answer_text(record)), prefix="align_")
   return fields

@@ -1,4 +1,4 @@
-"""Which texts a run trains on, selects its best step on, and is evaluated on."""
+"""Which texts a run trains on; `selection.py` says which select its best step."""
 
 import dataclasses
 import hashlib
@@ -135,38 +135,6 @@ def open_sources(config: ConfigDict, *, with_video: bool) -> tuple[Source, ...]:
       _open_source(config, name, source, with_video=with_video)
       for name, source in sorted(config.sources.items())
   )
-
-
-def open_dev(config: ConfigDict, *, with_video: bool) -> Texts | None:
-  """The texts kept out of training to select the best step; None when no share is kept.
-
-  Raises:
-    UserError: no training source reads the evaluated kind of text, or the share holds no video.
-  """
-  if not config.dev_fraction:
-    return None
-  for source in config.sources.values():
-    if source.texts == config.eval_texts:
-      texts = open_texts(config, source.texts, source.split, with_video=with_video)
-      dev = split_off_dev(texts, config.dev_fraction)[1]
-      if len(dev.items):
-        return dev
-      raise UserError(
-          f"data.dev_fraction={config.dev_fraction}: holds no video of split {source.split!r}; "
-          "raise it, or set it to 0 to keep the last step"
-      )
-  raise UserError(
-      f"data.dev_fraction: no training source reads data.eval_texts={config.eval_texts!r}; "
-      "set it to 0 to keep the last step"
-  )
-
-
-def require_dev(config: ConfigDict, *, with_video: bool) -> Texts:
-  """`open_dev`, or a `UserError` where nothing is kept out of training."""
-  dev = open_dev(config, with_video=with_video)
-  if dev is None:
-    raise UserError("data.eval_split='dev': nothing is kept out of training: set data.dev_fraction")
-  return dev
 
 
 def slots(config: ConfigDict) -> int:

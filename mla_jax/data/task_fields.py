@@ -9,6 +9,7 @@ import numpy as np
 from mla_jax.data.annotations.schema import Segment
 from mla_jax.data.records import TextRecord
 from mla_jax.data.segments import cut_text
+from mla_jax.data.subtitles import spoken
 from mla_jax.errors import UserError
 
 Words = tuple[str, tuple[Segment, ...]]  # A text and its segments.
@@ -23,12 +24,14 @@ class TaskFields:
     count: whether a count is read.
     moment: whether a moment is read.
     optional: whether a training text may lack them: captions, which align and nothing else.
+    subtitles: which stand behind each candidate, see `subtitles.spoken`.
   """
 
   candidates: int = 0
   count: bool = False
   moment: bool = False
   optional: bool = False
+  subtitles: str = ""
 
   @property
   def answered(self) -> bool:
@@ -70,23 +73,34 @@ class TaskFields:
 def candidate_fields(
     words: Words,
     record: TextRecord,
-    most: int,
+    wanted: TaskFields,
     tokens: Callable[[str, tuple[Segment, ...]], dict[str, np.ndarray]],
 ) -> dict[str, np.ndarray]:
   """`[K, ...]` of each of the fields that `tokens` gives for a text; zeros behind the candidates.
 
   Raises:
-    UserError: there are more candidates than `most`.
+    UserError: there are more candidates than room for them.
   """
+  most = wanted.candidates
   if len(record.candidates) > most:
     raise UserError(
         f"text {record.item_id} of {record.video_id}: has {len(record.candidates)} candidates, "
         f"data.candidates={most}: raise it"
     )
-  rows = [tokens(*with_answer(*words, candidate)) for candidate in record.candidates]
+  rows = [tokens(*asked) for asked in candidate_texts(words, record, wanted.subtitles)]
   blank = {name: np.zeros_like(value) for name, value in (rows or [tokens(*words)])[0].items()}
   rows += [blank] * (most - len(rows))
   return {name: np.stack([row[name] for row in rows]) for name in blank}
+
+
+def candidate_texts(words: Words, record: TextRecord, subtitles: str) -> list[Words]:
+  """The question with each candidate, and behind it what is said, which is part of no segment.
+
+  Last, so that where a text is too long, it is the end of what is said that is cut.
+  """
+  said = spoken(record, subtitles)
+  asked = [with_answer(*words, candidate) for candidate in record.candidates]
+  return [(f"{text} {said}", segments) for text, segments in asked] if said else asked
 
 
 def answer_text(record: TextRecord) -> str:

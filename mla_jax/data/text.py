@@ -8,6 +8,7 @@ import itertools
 import os
 import pathlib
 import re
+import sys
 from typing import Protocol
 
 from absl import logging
@@ -123,6 +124,10 @@ class Tokenizer:
     found.mask[: len(ids)] = True
     found.segment[: len(ids)] = _assign(text, spans, segments[:most_segments])
     return found
+
+  def count(self, text: str) -> int:
+    """How many tokens a text has that is not cut."""
+    return len(self._cutter.cut(text, sys.maxsize)[0])
 
 
 def stored_name(path: pathlib.Path) -> str:

@@ -65,8 +65,8 @@ def text_to_video(
   Raises:
     UserError: nothing to rank, shapes that do not fit, an owner that is no video, NaN or infinity.
   """
-  text, video, owner = _check_embeddings(text, video, owner)
-  gallery, place = _distinct(video)
+  text, video, owner = check_embeddings(text, video, owner)
+  gallery, place = distinct(video)
 
   def rows(start: int, stop: int) -> Float[np.ndarray, "q V"]:
     return _spread(text[start:stop] @ gallery.T, place)
@@ -83,8 +83,8 @@ def video_to_text(
   the maximum over its texts, and a video looks for its own group among all groups. With one text
   a video this is plain retrieval. Arguments and errors as in `text_to_video`.
   """
-  text, video, owner = _check_embeddings(text, video, owner)
-  gallery, place = _distinct(text)
+  text, video, owner = check_embeddings(text, video, owner)
+  gallery, place = distinct(text)
   groups = _Groups(owner)
 
   def rows(start: int, stop: int) -> Float[np.ndarray, "q G"]:
@@ -171,7 +171,7 @@ def _rank(
   """Counts, block by block of queries, what scores above the target and what ties with it."""
   greater = np.empty(len(target), np.int64)
   ties = np.empty(len(target), np.int64)
-  for start, stop in _blocks(len(target), row_floats):
+  for start, stop in blocks(len(target), row_floats):
     for query, row in enumerate(rows(start, stop), start=start):
       greater[query], ties[query] = _count(query, row, row[target[query]])
   return Ranks(greater=greater, ties=ties, video=video, gallery=gallery)
@@ -187,13 +187,13 @@ def _count(query: int, row: Float[np.ndarray, " gallery"], own: float) -> tuple[
   return int(np.count_nonzero(row > own)), int(np.count_nonzero(row == own)) - 1
 
 
-def _blocks(rows: int, row_floats: int) -> Iterator[tuple[int, int]]:
+def blocks(rows: int, row_floats: int) -> Iterator[tuple[int, int]]:
   most = max(1, SCORE_BYTES // (8 * row_floats))
   for start in range(0, rows, most):
     yield start, min(start + most, rows)
 
 
-def _distinct(
+def distinct(
     rows: Float[np.ndarray, "n E"],
 ) -> tuple[Float[np.ndarray, "u E"], Int[np.ndarray, " n"] | None]:
   """The distinct rows, and where each row is among them; None = all rows differ.
@@ -219,7 +219,7 @@ def _spread(
   return scores if place is None else scores[:, place]
 
 
-def _check_embeddings(
+def check_embeddings(
     text: Float[np.ndarray, "Q E"], video: Float[np.ndarray, "V E"], owner: Int[np.ndarray, " Q"]
 ) -> tuple[Float[np.ndarray, "Q E"], Float[np.ndarray, "V E"], Int[np.ndarray, " Q"]]:
   text, video = _floats(text), _floats(video)

@@ -77,8 +77,8 @@ class LateFusion(nn.Module):
     pooled = [self._pool("pool", states, mask)]
     if other is not None and other_mask is not None:
       pooled.append(self._pool("other_pool", other, other_mask))
-    x = layers.Dropout(common.dropout)(jnp.concatenate(pooled, axis=-1), train=train)
-    x = nn.gelu(layers.Dense(common.width, dtype=common.dtype, name="mix")(x))
+    x = primitives.Dropout(common.dropout)(jnp.concatenate(pooled, axis=-1), train=train)
+    x = nn.gelu(primitives.Dense(common.width, dtype=common.dtype, name="mix")(x))
     return x[:, None], jnp.any(mask, axis=1, keepdims=True)
 
   def _pool(

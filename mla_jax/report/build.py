@@ -62,7 +62,7 @@ def _result(evaluation: Evaluation) -> str:
 
 
 def shown_numbers(metrics: dict[str, Any], prefix: str = "") -> dict[str, str]:
-  """The plain numbers under "a/b/c" names, each with its interval where there is one."""
+  """The plain numbers under "a/b/c" names, with the interval if there is one; flags if set."""
   rows: dict[str, str] = {}
   # QA has one interval, of its accuracy; the others one for each of their numbers.
   interval = metrics.get("interval", {})
@@ -70,7 +70,9 @@ def shown_numbers(metrics: dict[str, Any], prefix: str = "") -> dict[str, str]:
   for name, value in metrics.items():
     if isinstance(value, dict):
       rows |= shown_numbers(value, f"{prefix}{name}/") if name != "interval" else {}
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+    elif isinstance(value, bool):
+      rows |= {f"{prefix}{name}": "yes"} if value else {}
+    elif isinstance(value, (int, float)):
       low_high = intervals.get(name)
       span = f" ({page.shown(low_high[0])} to {page.shown(low_high[1])})" if low_high else ""
       rows[f"{prefix}{name}"] = page.shown(value) + span

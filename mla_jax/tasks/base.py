@@ -11,8 +11,10 @@ import numpy as np
 
 from mla_jax.data.pipeline import Reader
 from mla_jax.data.sources import Texts
+from mla_jax.data.subtitles import check_subtitles
 from mla_jax.data.task_fields import TaskFields
 from mla_jax.errors import UserError, check_choice
+from mla_jax.evals.rescoring import METHODS
 from mla_jax.models.mla import MLA
 
 Batch: TypeAlias = dict[str, jax.Array]
@@ -53,7 +55,9 @@ class Sizes:
     batch: rows of an evaluation batch.
     resamples: of the bootstrap.
     segment_score: of retrieval, the weight of the segments' score beside the global cosine.
+    rescoring: of retrieval, what gets rows of its own, see `evals.rescoring`.
     candidates: K, room for a question's.
+    subtitles: of multiple choice, which are read (`data.subtitles`).
     scoring: "head" or "contrastive": what chooses among candidates and moments.
     moments: protocol of localisation.
     nms: of localisation, the IoU above which the worse of two windows is dropped.
@@ -65,7 +69,9 @@ class Sizes:
   batch: int
   resamples: int
   segment_score: float
+  rescoring: tuple[str, ...]
   candidates: int
+  subtitles: str
   scoring: str
   moments: str
   nms: float
@@ -78,9 +84,12 @@ class Sizes:
       raise UserError(f"eval.nms={config.eval.nms}: must be an IoU in [0, 1]")
     if config.data.candidates < 1:
       raise UserError(f"data.candidates={config.data.candidates}: must be at least 1")
+    check_subtitles(config.data.subtitles, config.task)
     weight = config.eval.segment_score
     if not 0 <= weight < math.inf:
       raise UserError(f"eval.segment_score={weight}: must be 0 (global score alone) or more")
+    for name in config.eval.rescoring:
+      check_choice("eval.rescoring", name, METHODS)
     return cls(
         captions=config.data.captions,
         video_segments=config.data.video_segments,
@@ -88,7 +97,9 @@ class Sizes:
         batch=config.eval.batch_size,
         resamples=config.eval.bootstrap,
         segment_score=weight,
+        rescoring=tuple(config.eval.rescoring),
         candidates=config.data.candidates,
+        subtitles=config.data.subtitles,
         scoring=config.eval.scoring,
         moments=config.eval.moments,
         nms=config.eval.nms,

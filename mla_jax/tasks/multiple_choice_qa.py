@@ -1,10 +1,12 @@
 """Multiple-choice video question answering: the candidates of a question are scored jointly.
 
-A candidate is read behind its question, in one text. By "head" the text looks at the frames
+A candidate is read behind its question, in one text, and behind it what is said in the video, if
+`data.subtitles` asks for it. By "head" the text looks at the frames
 (fusion) and is pooled to one score; by "contrastive" its score is the cosine of its global
 embedding and the video's, which a checkpoint without any head has too.
 """
 
+from collections.abc import Sequence
 import dataclasses
 from typing import Any
 
@@ -14,8 +16,11 @@ from ml_collections import ConfigDict
 import numpy as np
 
 from mla_jax.data.pipeline import Reader
+from mla_jax.data.records import TextRecord
 from mla_jax.data.sources import Texts
-from mla_jax.data.task_fields import TaskFields
+from mla_jax.data.subtitles import spoken
+from mla_jax.data.task_fields import TaskFields, candidate_texts
+from mla_jax.data.text import Tokenizer
 from mla_jax.errors import UserError
 from mla_jax.evals import multiple_choice
 from mla_jax.models.mla import MLA, Encoded
@@ -51,7 +56,11 @@ class MultipleChoiceQA(Task):
   @property
   def wanted(self) -> TaskFields:
     sizes = self.questions.sizes
-    return TaskFields(candidates=sizes.candidates, optional=sizes.scoring == "contrastive")
+    return TaskFields(
+        candidates=sizes.candidates,
+        optional=sizes.scoring == "contrastive",
+        subtitles=sizes.subtitles,
+    )
 
   def embed(self, model: MLA, params: Params, batch: Batch, rng: jax.Array) -> Answered:
     return self.questions.embed(
@@ -73,7 +82,10 @@ class MultipleChoiceQA(Task):
     )
 
     def evaluate(params: Params, texts: Texts) -> Evaluation:
-      return _evaluation(self.questions.sizes.resamples, texts, scores(params, texts))
+      found = _evaluation(self.questions.sizes.resamples, texts, scores(params, texts))
+      records = texts.store.read(texts.split, texts.items)
+      cut = cut_texts(records, reader.tokenizer, reader.shapes.text_length, self.wanted.subtitles)
+      return dataclasses.replace(found, metrics=found.metrics | cut)
 
     return evaluate
 
@@ -119,6 +131,28 @@ def choice_loss(
       "loss/answer": (loss, jnp.float32(1.0)),
       "answer/accuracy": ((correct * weight).sum(), count),
   }
+
+
+def cut_texts(
+    records: Sequence[TextRecord], tokenizer: Tokenizer, length: int, subtitles: str
+) -> dict[str, int]:
+  """How many questions are not wholly read, since their texts have more than `length` tokens.
+
+  Returns:
+    "questions_cut": those that lose a part of a candidate; with subtitles also
+    "questions_with_subtitles", and "subtitles_cut": those of them that lose a part of what is said.
+  """
+
+  def is_cut(record: TextRecord, which: str) -> bool:
+    asked = candidate_texts((record.text, record.segments), record, which)
+    return any(tokenizer.count(text) > length for text, _ in asked)
+
+  found = {"questions_cut": sum(is_cut(record, "") for record in records)}
+  if subtitles:
+    heard = [record for record in records if spoken(record, subtitles)]
+    found["questions_with_subtitles"] = len(heard)
+    found["subtitles_cut"] = sum(is_cut(record, subtitles) for record in heard)
+  return found
 
 
 def _evaluation(resamples: int, texts: Texts, scores: np.ndarray) -> Evaluation:

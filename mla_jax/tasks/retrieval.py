@@ -1,14 +1,17 @@
 """Text-video retrieval: alignment is the task's own loss, the embeddings are the index.
 
 The score of a text and a video is the cosine of their global embeddings, to which
-`eval.segment_score` times their segments' latent score can be added.
+`eval.segment_score` times their segments' latent score can be added. The ways of rescoring that
+`eval.rescoring` names get rows of their own; the main score knows nothing of them.
 """
 
 from collections.abc import Callable
 import dataclasses
+import functools
 from typing import Any, TypeAlias
 
 import jax
+import jax.numpy as jnp
 from ml_collections import ConfigDict
 import numpy as np
 
@@ -17,7 +20,7 @@ from mla_jax.data.examples import NOTHING_MORE
 from mla_jax.data.pipeline import Reader
 from mla_jax.data.sources import Texts
 from mla_jax.errors import UserError
-from mla_jax.evals import retrieval
+from mla_jax.evals import rescoring, retrieval
 from mla_jax.models.mla import MLA, Embeddings, Encoded
 from mla_jax.tasks import segment_scores
 from mla_jax.tasks.alignment import LossSettings, align
@@ -95,6 +98,11 @@ class Retrieval(Task):
         whole = text["whole"] @ video["whole"].T
         ranked = _Ranked.by_scores(whole + sizes.segment_score * parts, owner)
       rows = ranked.summarise(sizes.resamples) | rows
+      if sizes.rescoring:
+        scale = jnp.exp(apply(model, params, MLA.scales).global_log_scale)
+        rows |= ranked.rescore(
+            methods=sizes.rescoring, scale=float(scale), resamples=sizes.resamples
+        )
       return _evaluation(texts, ranked, owner, rows)
 
     return evaluate
@@ -118,6 +126,7 @@ class _Ranked:
   to_video: retrieval.Ranks
   to_text: retrieval.Ranks
   scores: Callable[[np.ndarray], np.ndarray]  # Rows of texts -> [q, V].
+  rescore: Callable[..., dict[str, Any]]  # `rescoring.rescored` of the same scores.
 
   @classmethod
   def by_global(cls, text: np.ndarray, video: np.ndarray, owner: np.ndarray) -> "_Ranked":
@@ -125,6 +134,7 @@ class _Ranked:
         retrieval.text_to_video(text, video, owner),
         retrieval.video_to_text(text, video, owner),
         lambda rows: text[rows] @ video.T,
+        functools.partial(rescoring.rescored_embeddings, text, video, owner),
     )
 
   @classmethod
@@ -133,6 +143,7 @@ class _Ranked:
         retrieval.text_to_video_from_scores(scores, owner),
         retrieval.video_to_text_from_scores(scores, owner),
         lambda rows: scores[rows],
+        functools.partial(rescoring.rescored, scores, owner),
     )
 
   def summarise(self, resamples: int, suffix: str = "") -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 
 from configs import common
 from mla_jax import config_lib
-from mla_jax.data import examples, pipeline, sources
+from mla_jax.data import examples, pipeline, selection, sources
 from mla_jax.data.examples import Shapes
 from mla_jax.data.pipeline import Reader
 from mla_jax.data.records import MediaStore
@@ -105,7 +105,7 @@ def test_training_batches_hold_what_the_files_say(out):
 
 
 def dev_videos(out) -> list[str]:
-  dev = sources.open_dev(data_config(out), with_video=True)
+  dev = selection.open_dev(data_config(out), with_video=True)
   ids = dev.store.video_ids(dev.split)
   return [ids[item] for item in dev.items]
 

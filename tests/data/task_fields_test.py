@@ -1,17 +1,20 @@
 """Candidates, counts and moments of a record as fields of an example."""
 
+import dataclasses
 import pathlib
 
 import numpy as np
 import pytest
 
 from mla_jax.data import examples
-from mla_jax.data.annotations.schema import Segment
+from mla_jax.data.annotations.schema import Segment, Subtitle
 from mla_jax.data.examples import Shapes
 from mla_jax.data.record_format import TextRecord
+from mla_jax.data.subtitles import spoken
 from mla_jax.data.task_fields import TaskFields, with_answer
 from mla_jax.data.text import Tokenizer, train_tokenizer
 from mla_jax.errors import UserError
+from mla_jax.tasks.multiple_choice_qa import cut_texts
 
 SHAPES = Shapes(4, 2, 12, 3, 1, 16, 0.8, 1.0)
 RECORD = TextRecord(
@@ -46,6 +49,79 @@ def test_each_candidate_stands_behind_the_question_as_a_segment_of_its_own(token
     np.testing.assert_array_equal(found["candidate_text_segment"][row], alone.segment)
     assert set(alone.segment[alone.mask]) == {0, 1, 2}
   assert not found["candidate_text_mask"][2].any()
+
+
+HEARD = dataclasses.replace(
+    RECORD,
+    subtitles=(
+        Subtitle("early", 0.0, 0.5),
+        Subtitle("into it", 0.0, 1.0),
+        Subtitle("late", 9.0, 9.5),
+        Subtitle("second", 6.5, 7.0),
+        Subtitle("around both", 0.5, 8.0),
+        Subtitle("at once", 5.0, 5.0),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("which", "moments", "said"),
+    [
+        ("", RECORD.moments, ""),
+        ("all", RECORD.moments, "early into it late second around both at once"),
+        ("moment", RECORD.moments, "into it second around both at once"),
+        ("moment", ((20.0, 21.0),), ""),
+        ("moment", (), "early into it late second around both at once"),  # nan-nan: no moment.
+    ],
+)
+def test_what_is_said_at_the_moments_of_a_question(which, moments, said):
+  assert spoken(dataclasses.replace(HEARD, moments=moments), which) == said
+
+
+def test_what_is_said_stands_behind_each_candidate_and_is_cut_first(tokenizer):
+  long = dataclasses.replace(HEARD, subtitles=(Subtitle("a cat a dog " * 9, 0.0, 9.0),))
+  plain = fields(tokenizer, TaskFields(candidates=3))
+  found = fields(tokenizer, TaskFields(candidates=3, subtitles="all"), long)
+  segments = (Segment(0, 10), Segment(13, 18))
+  for row, candidate in enumerate(RECORD.candidates):
+    own = plain["candidate_text_mask"][row]
+    for name in ("candidate_text", "candidate_text_segment"):
+      np.testing.assert_array_equal(found[name][row][own], plain[name][row][own])
+    alone = tokenizer.encode(
+        f"what is it ? {candidate} " + "a cat a dog " * 9, segments, length=12, most_segments=3)
+    np.testing.assert_array_equal(found["candidate_text"][row], alone.ids)
+    assert found["candidate_text_mask"][row].all()
+    assert not found["candidate_text_segment"][row][~own].any()
+  assert not found["candidate_text_mask"][2].any()
+
+
+def test_what_is_said_aligns_with_nothing(tokenizer):
+  heard = fields(tokenizer, TaskFields(candidates=3, subtitles="all"), HEARD, align=True)
+  plain = fields(tokenizer, TaskFields(candidates=3), align=True)
+  for name in ("align_text", "text"):
+    np.testing.assert_array_equal(heard[name], plain[name])
+
+
+def test_what_is_cut_is_counted(tokenizer):
+  """Questions once each, whichever of their candidates is too long."""
+  at = max(tokenizer.count(f"what is it ? {candidate}") for candidate in RECORD.candidates)
+  more = at + max(tokenizer.count(f" {word}") for word in ("early", "late"))
+  short = dataclasses.replace(HEARD, subtitles=())
+  for length, which, expected in (
+      (at, "", {"questions_cut": 0}),
+      (at - 1, "", {"questions_cut": 2}),
+      (
+          at,
+          "all",
+          {"questions_cut": 0, "questions_with_subtitles": 1, "subtitles_cut": 1},
+      ),
+      (
+          more + 100,
+          "moment",
+          {"questions_cut": 0, "questions_with_subtitles": 1, "subtitles_cut": 0},
+      ),
+  ):
+    assert cut_texts([HEARD, short], tokenizer, length, which) == expected
 
 
 def test_only_training_holds_the_answer(tokenizer):

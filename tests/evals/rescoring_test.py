@@ -88,6 +88,42 @@ def test_large_scales_stay_finite() -> None:
     assert np.isfinite(found).all()
 
 
+@pytest.mark.parametrize("block", [1, 1 << 30])
+@pytest.mark.parametrize("method", rescoring.METHODS)
+def test_embeddings_rank_as_their_matrix(monkeypatch, method: str, block: int) -> None:
+  """A text at a time, or all at once; some texts and some videos are equal."""
+  monkeypatch.setattr(retrieval, "SCORE_BYTES", block)
+  rng = np.random.default_rng(3)
+  text, video = rng.normal(size=(40, 4)), rng.normal(size=(12, 4))
+  text[7], text[30], video[5], video[11] = text[3], text[3], video[2], video[2]
+  owner = rng.integers(0, 12, 40)
+  rescore = {"dual_softmax": rescoring.dual_softmax, "sinkhorn": rescoring.sinkhorn}[method]
+  scores = np.round(rescore(text @ video.T, 3.0), 9)  # Without what rounding makes of ties.
+  found = rescoring.rescored_embeddings(
+      text, video, owner, methods=[method], scale=3.0, resamples=5
+  )
+  expected = {
+      f"text_to_video_{method}": retrieval.text_to_video_from_scores(scores, owner),
+      f"video_to_text_{method}": retrieval.video_to_text_from_scores(scores, owner),
+  }
+  for name, ranks in expected.items():
+    plain = retrieval.summarise(ranks, resamples=5)
+    assert found[name] == plain | {"uses_all_queries": True, "scale": 3.0}
+  assert set(found) == set(expected)
+
+
+@pytest.mark.parametrize("method", rescoring.METHODS)
+def test_a_collapsed_model_is_chance_with_embeddings_too(method: str) -> None:
+  rng = np.random.default_rng(4)
+  owner = np.arange(333) // 3
+  text = np.repeat(rng.normal(size=(1, 37)).astype(np.float32), 333, axis=0)
+  video = np.repeat(rng.normal(size=(1, 37)).astype(np.float32), 111, axis=0)
+  found = rescoring.rescored_embeddings(text, video, owner, methods=[method], resamples=5)
+  for row in found.values():
+    assert row["recall_at_1"] == pytest.approx(100 / 111)
+    assert row["mean_rank"] == pytest.approx(56.0)
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [
@@ -98,6 +134,18 @@ def test_large_scales_stay_finite() -> None:
         (lambda: rescoring.dual_softmax(np.zeros((2, 2)), 0.0), "scale=0.0"),
         (lambda: rescoring.sinkhorn(np.zeros((2, 2)), iterations=0), "iterations=0"),
         (lambda: rescoring.rescored(np.zeros((2, 2)), np.array([0, 2])), "text 1 belongs to video"),
+        (
+            lambda: rescoring.rescored_embeddings(np.eye(2), np.array([[1.0, np.nan]]), [0, 0]),
+            "embedding of video 0 is not finite",
+        ),
+        (
+            lambda: rescoring.rescored_embeddings(np.eye(2), np.eye(2), [0, 1], scale=np.inf),
+            "scale=inf",
+        ),
+        (
+            lambda: rescoring.rescored(np.eye(2), np.arange(2), methods=["sinkhorm"]),
+            "did you mean 'sinkhorn'",
+        ),
     ],
 )
 def test_bad_input(call, said: str) -> None:

@@ -25,7 +25,9 @@ def trained(tmp_path_factory, data) -> pathlib.Path:
   workdir = tmp_path_factory.mktemp("work")
   changes = {
       "data.dir": str(data),
-      "data.dev_fraction": 0.0,  # Nothing is evaluated on the way.
+      "data.dev_fraction": 0.0,
+      "data.dev_split": "validate",
+      "data.eval_split": "dev",
       "model.video.feature_width": tiny.FEATURES,
       "train.steps": 2,
   }
@@ -48,10 +50,20 @@ def test_it_chooses_among_captions(trained):
   assert result["chance"] == pytest.approx(20.0)
   assert result["questions"] == len(rows) == 7  # Ten videos, three of the sixth colour.
   assert result["accuracy"] == pytest.approx(100 * np.mean([row["correct"] for row in rows]))
+  assert result["selected_on"] == "msrvtt_retrieval_validate"
+  assert result["selected_on_this_split"] is False
   for row in rows:
     assert row["predicted_index"] == int(np.argmax(row["scores"]))
     assert row["correct"] == (row["predicted"] == row["answer"])
     assert len(set(row["scores"])) == 5
+
+
+def test_a_result_on_what_selected_the_step_says_so(trained):
+  config = eval_lib.load_config(trained, None, {"data.eval_split": "validate"})
+  result = eval_lib.evaluate(run_lib.open_run(config, trained))
+  assert result["selected_on_this_split"] is True
+  saved = json.loads((trained / "eval" / "msrvtt_retrieval_validate.json").read_text())
+  assert saved["selected_on"] == "msrvtt_retrieval_validate"
 
 
 def test_it_localises_by_its_segments(trained):

@@ -1,0 +1,104 @@
+"""Retrieval's evaluation of a model: its rows against numpy on the embeddings it collected."""
+
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from mla_jax import config_lib, train_step
+from mla_jax import run as run_lib
+from mla_jax.errors import UserError
+from mla_jax.report.build import shown_numbers
+from mla_jax.tasks import retrieval
+from tests import tiny
+
+DIRECTIONS = ("text_to_video", "video_to_text")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+  return tiny.prepare(
+      tmp_path_factory.mktemp("data"), videos=24, datasets=("msrvtt_retrieval", "timed_captions")
+  )
+
+
+def evaluate(data: pathlib.Path, workdir: pathlib.Path, **changes: Any):
+  fixed = {"data.dir": str(data), "model.video.feature_width": tiny.FEATURES}
+  changed = {f"eval.{key}": value for key, value in changes.items()}
+  config = config_lib.load_config("configs/msrvtt_mini_retrieval.py:debug", fixed | changed)
+  workdir.mkdir(exist_ok=True)
+  run_lib.start_workdir(config, workdir)
+  run = run_lib.open_run(config, workdir)
+  params = jax.jit(train_step.init_params(run.model, config))()
+  texts = run_lib.open_evaluated(run)
+  return run.evaluate(params, texts), texts
+
+
+def softmax(values: np.ndarray, axis: int) -> np.ndarray:
+  values = np.exp(values - values.max(axis=axis, keepdims=True))
+  return values / values.sum(axis=axis, keepdims=True)
+
+
+def recall_at_1(scores: np.ndarray, owner: np.ndarray) -> tuple[float, float]:
+  """In percent, both directions, ties at random, by sorting nothing and grouping by hand."""
+  scores = np.round(scores, 10)
+  by_text = [
+      (row[owner[q]] == row.max()) / np.sum(row == row.max()) for q, row in enumerate(scores)
+  ]
+  groups = np.stack([scores[owner == v].max(axis=0) for v in range(scores.shape[1])])
+  by_video = [
+      (column[v] == column.max()) / np.sum(column == column.max())
+      for v, column in enumerate(groups.T)
+  ]
+  return 100 * float(np.mean(by_text)), 100 * float(np.mean(by_video))
+
+
+def test_rescoring_has_rows_of_its_own_and_does_not_choose(data, tmp_path, monkeypatch) -> None:
+  kept = []
+
+  def keep(*arguments: Any) -> Any:
+    kept.append(collect(*arguments))
+    return kept[-1]
+
+  collect = retrieval.collect
+  monkeypatch.setattr(retrieval, "collect", keep)
+  evaluation, texts = evaluate(data, tmp_path, rescoring=("dual_softmax", "sinkhorn"))
+  found = evaluation.metrics
+  assert evaluation.main == pytest.approx(
+      np.mean([found["text_to_video"][f"recall_at_{k}"] for k in (1, 5, 10)])
+  )
+  video, text = (found["whole"].astype(np.float64) for found in kept)
+  owner = np.unique(texts.videos, return_inverse=True)[1]  # Six videos, three texts each.
+  scaled = text @ video.T / 0.07  # The scale at the start.
+  dual = softmax(scaled, 0) * softmax(scaled, 1)
+  plan = np.exp(scaled - scaled.max())
+  for _ in range(10):
+    plan = plan / plan.sum(axis=0)
+    plan = plan / plan.sum(axis=1, keepdims=True)
+  flagged = set()
+  for name, scores in (
+      ("", scaled), ("_dual_softmax", np.log(dual)), ("_sinkhorn", np.log(plan))
+  ):
+    rows = [found[f"{direction}{name}"] for direction in DIRECTIONS]
+    assert [row["recall_at_1"] for row in rows] == pytest.approx(recall_at_1(scores, owner))
+    assert [row.get("uses_all_queries", False) for row in rows] == [bool(name)] * 2
+    if name:
+      assert rows[0]["scale"] == pytest.approx(1 / 0.07)
+      flagged |= {f"{direction}{name}/uses_all_queries" for direction in DIRECTIONS}
+  assert {name for name, value in shown_numbers(found).items() if value == "yes"} == flagged
+
+
+def test_rescoring_reads_the_scores_that_rank(data, tmp_path) -> None:
+  """With the segments' score in them."""
+  found = evaluate(data, tmp_path, rescoring=("sinkhorn",), segment_score=2.0)[0].metrics
+  assert {name for name in found if name.startswith("text_to_video")} == {
+      "text_to_video", "text_to_video_global_only", "text_to_video_sinkhorn"
+  }
+  assert found["text_to_video_sinkhorn"]["queries"] == 18
+
+
+def test_an_unknown_way_of_rescoring_is_one_line(data, tmp_path) -> None:
+  with pytest.raises(UserError, match=r"eval.rescoring='dual-softmax'.*mean 'dual_softmax'"):
+    evaluate(data, tmp_path, rescoring=("dual-softmax",))
