@@ -35,7 +35,7 @@ TFDS_FILES = ("dataset_info.json", "features.json")
 _SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]*")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class TextRecord:
   """One text of a prepared dataset; `media_index` is its video's record, -1 where there is none.
 

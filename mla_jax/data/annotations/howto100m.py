@@ -51,9 +51,11 @@ def read_narrations(directory: pathlib.Path) -> Annotations:
   tally = Tally(path)
   items: list[TextItem] = []
   clips: list[Video] = []
-  videos = lines = 0
-  for name, record in files.read_json(path, dict).items():
-    videos += 1
+  lines = 0
+  records = files.read_json(path, dict)
+  videos = len(records)
+  for name in list(records):
+    record = records.pop(name)  # Of the whole set both forms would not fit into memory.
     video = files.check_id(name, str(path))
     spoken = list(_lines(record, f"{path}: {files.short(name)}", tally))
     for item, clip in _clips(video, spoken):

@@ -1,10 +1,13 @@
-"""What every annotation reader returns: texts, the videos they speak of, counts to check."""
+"""What every annotation reader returns: texts, the videos they speak of, counts to check.
+
+Slots, since the largest sets have tens of millions of them.
+"""
 
 import dataclasses
 from typing import NamedTuple
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Segment:
   """A span of a text: `text[start:end]` in characters, and the seconds of video it describes.
 
@@ -25,7 +28,7 @@ class Subtitle(NamedTuple):
   end: float
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class TextItem:
   """One text of a dataset: a caption, a paragraph, a query, or a question with its answer.
 
@@ -67,7 +70,7 @@ class TextItem:
   subtitles: tuple[Subtitle, ...] = ()
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Video:
   """A video the annotations name, and how its media may be called in a media folder.
 
