@@ -105,6 +105,7 @@ def model() -> ConfigDict:
   config.video = ConfigDict({
       "kind": "features",  # Or "pixels".
       "feature_width": 1280,
+      "feature_hidden": 0,  # Features only: width of a hidden layer before the model's; 0: none.
       "feature_dropout": 0.0,
       "patch_size": 16,
       "frame_layers": 4,
@@ -126,6 +127,8 @@ def model() -> ConfigDict:
       "frozen_layers": -1,  # 0: the embeddings are not trained; N: nor are the first N layers.
       # Folder, shared by runs, for what the frozen layers make of the training texts.
       "cache": ml_collections.config_dict.placeholder(str),
+      # Start the shared space as this encoder's own; text.width = model.width = embed_dim.
+      "identity_heads": False,
   })
   # "cross": each layer of one side looks at the other; "late": an MLP over both sides pooled, for
   # small data (layers is not used).

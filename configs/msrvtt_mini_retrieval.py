@@ -2,7 +2,8 @@
 
 `configs/msrvtt_mini_retrieval.py` reads features, `...:pixels` frames; `...:debug` is tiny.
 `...:minilm` has a pretrained text encoder, from --config.model.text.pretrained=DIR.
-Prepare: `msrvtt_retrieval`, then `timed_captions --family=msrvtt`, into one `--out`.
+Prepare: `msrvtt_retrieval`, then `timed_captions --family=msrvtt`, into one `--out`; for MiniLM
+`msrvtt_qa` too.
 """
 
 from ml_collections import ConfigDict
@@ -37,13 +38,19 @@ def get_config(arg: str | None = None) -> ConfigDict:
   return variants.debug(config) if args.debug else config
 
 
-
 def _sentences_known(config: ConfigDict) -> None:
-  """Frozen MiniLM: what is left to learn is little, so what overfits is left out."""
-  config.data.text_length = 14
+  """Frozen MiniLM: what is left to learn is little, so what overfits is left out.
+
+  Videos with questions alone are of use too: a question with its answer tells what is seen.
+  """
+  data, model = config.data, config.model
+  data.text_length = 14
   variants.bert_text(config, frozen_layers=6)
-  config.data.captions = 4  # Captions of a video, which is encoded once for them.
-  config.data.sources.captions.unit = "video"
-  config.model.video.temporal_layers = 0
-  config.model.dropout, config.model.video.feature_dropout = 0.3, 0.7
-  config.train.steps = 300
+  data.captions = 4  # Captions of a video, which is encoded once for them.
+  data.sources.captions.unit = "video"
+  data.sources.questions = common.source("qa", "train", 64)
+  model.width = model.embed_dim = model.text.width
+  model.text.identity_heads = True
+  model.video.feature_hidden, model.video.temporal_layers = 512, 0
+  model.dropout, model.video.feature_dropout = 0.3, 0.7
+  config.train.steps = 400

@@ -153,6 +153,7 @@ def debug(config: ConfigDict, *, rows: int = 8) -> ConfigDict:
   if config.model.text.kind == "bert":
     config.model.text.width = 16  # Not the model's, so that it is projected.
     config.model.text.frozen_layers = -1
+    config.model.text.identity_heads = False
   config.optimizer.warmup_steps = 1
   config.train.steps = 4
   config.train.log_every = 1

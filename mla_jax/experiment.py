@@ -1,10 +1,11 @@
 """Runs a grid of settings times seeds and says what differs.
 
 python -m mla_jax.experiment configs/experiments/NAME.py[:ARG] --out=DIR [--jobs=N]
-    [--config.data.dir=DIR]
+    [--eval_split=SPLIT] [--config.data.dir=DIR]
 
 The same command goes on where it was stopped. DIR gets results.json, results.md and report.html;
-the last line of standard output is the JSON of the cells' means.
+the last line of standard output is the JSON of the cells' means. Choose by them, and then, once,
+with --eval_split=SPLIT: the checkpoints of the finished runs on that split, into DIR/SPLIT.
 """
 
 import json
@@ -19,6 +20,9 @@ from mla_jax.errors import UserError, exit_on_user_error
 config_lib.define_override_flags()
 _OUT = flags.DEFINE_string("out", None, "Folder of the experiment: runs, results, report.")
 _JOBS = flags.DEFINE_integer("jobs", 1, "Runs at a time; they share the cores.")
+_EVAL_SPLIT = flags.DEFINE_string(
+    "eval_split", None, "Evaluates the finished runs on this split instead of training."
+)
 _RESAMPLES = flags.DEFINE_integer("resamples", 10_000, "Draws of intervals and p-values.")
 
 
@@ -34,7 +38,7 @@ def main(argv: list[str]) -> None:
   # Imported late: --help needs none of it.
   from mla_jax.experiments import analysis, plan, runner, write
 
-  out = pathlib.Path(_OUT.value)
+  out, split = pathlib.Path(_OUT.value), _EVAL_SPLIT.value
   experiment = plan.load_experiment(argv[1])
   overrides = config_lib.overrides_given()
   runs = plan.plan_runs(experiment, overrides)
@@ -43,10 +47,14 @@ def main(argv: list[str]) -> None:
     ended = outcome.error or f"{outcome.seconds:.0f} s"
     log.logger.info("%d of %d: %s: %s", count, len(runs), outcome.run.name, ended)
 
-  outcomes = runner.run_all(runs, out, jobs=_JOBS.value, tell=tell)
+  outcomes = runner.run_all(runs, out, jobs=_JOBS.value, split=split, tell=tell)
   rows = analysis.analyse(experiment, outcomes, resamples=_RESAMPLES.value)
   changes = [f"--config.{key}={value}" for key, value in overrides.items()]
-  typed = shlex.join(["python", "-m", "mla_jax.experiment", argv[1], "--out=DIR", *changes])
+  evaluated = [] if split is None else [f"--eval_split={split}"]
+  typed = shlex.join(
+      ["python", "-m", "mla_jax.experiment", argv[1], "--out=DIR", *evaluated, *changes]
+  )
+  out = out / split if split else out
   write.write(out, experiment, typed, outcomes, rows)
   print((out / "results.md").read_text())
   print(f"report: {out / 'report.html'}")

@@ -6,6 +6,8 @@ have no gradient). Nothing that is computed twice to save memory counts twice: t
 of the model, as in model FLOPs utilisation (Chowdhery et al. 2022, arXiv 2204.02311, appendix B).
 """
 
+import itertools
+
 from ml_collections import ConfigDict
 
 from mla_jax.data import sources
@@ -65,7 +67,9 @@ def _video(config: ConfigDict, rows: int) -> Count:
     parts["frames"] = 2 * embed + 3 * (layers + frames * _pool(patches, 1, width, video.heads))
   else:
     # The norm before the projection is trained: it needs the gradient of the input too.
-    parts["frames"] = 3 * 2 * frames * video.feature_width * width
+    sizes = [size for size in (video.feature_width, video.feature_hidden, width) if size]
+    products = sum(before * after for before, after in itertools.pairwise(sizes))
+    parts["frames"] = 3 * 2 * frames * products
   times = 2 * (2 * frames * 2 * WAVES * width)
   parts["temporal"] = times + 3 * transformer(frames, width, length, video.temporal_layers)
   return parts

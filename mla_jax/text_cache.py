@@ -77,9 +77,9 @@ def _texts_of(reader: Reader, pool: Pool, record: TextRecord) -> Iterator[Words]
   whole: list[Words] = [(record.text, record.segments)]
   runs = examples.runs_of_sentences(record, pool.sentences) if pool.sentences else whole
   for words in runs:
-    yield words
     if asks:
-      yield with_answer(*words, answer_text(record))
+      yield words
+    yield with_answer(*words, answer_text(record))
     if reader.wanted.candidates:
       yield from candidate_texts(words, record, reader.wanted.subtitles)
 

@@ -30,6 +30,9 @@ def get_experiment(arg=None):
   )
 """
 
+BROKEN = '          Cell("broken", {"data.sources.captions.rows": 1000}),\n'
+WITHOUT_BROKEN = EXPERIMENT.replace(BROKEN, "")
+
 
 @pytest.mark.slow
 def test_a_grid_runs_lists_its_failures_and_is_not_run_twice(tmp_path, cache):  # noqa: F811
@@ -62,6 +65,21 @@ def test_a_grid_runs_lists_its_failures_and_is_not_run_twice(tmp_path, cache):  
   )
   assert "4 finished earlier, 2 to do" in again.stderr
   assert json.loads(again.stdout.splitlines()[-1]) == means
+
+  evaluated = subprocess.run(
+      [*command, "--eval_split=validate"], cwd=ROOT, capture_output=True, text=True,
+      env=environment(cache), check=False,
+  )
+  assert "2 runs are not finished (broken/seed_0, broken/seed_1)" in evaluated.stderr
+  path.write_text(WITHOUT_BROKEN)
+  evaluated = subprocess.run(
+      [*command, "--eval_split=validate"], cwd=ROOT, capture_output=True, text=True,
+      env=environment(cache), check=True,
+  )
+  result = json.loads((tmp_path / "out" / "validate" / "results.json").read_text())
+  assert {r["metrics"]["split"] for r in result["runs"]} == {"validate"}
+  assert "mla_jax.main --mode=eval" in result["runs"][0]["command"]
+  assert json.loads(evaluated.stdout.splitlines()[-1]).keys() == {"global", "both"}
 
   path.write_text(EXPERIMENT.replace('"train.steps": 2', '"train.steps": 3'))
   other = subprocess.run(

@@ -1,6 +1,6 @@
 """Which level of alignment pays in question answering, beside the model without video.
 
-Chosen on the videos kept out of training; `...:final` reports on `val`, once. `...:minilm` has the
+Chosen on the videos kept out of training; --eval_split=val reports, once. `...:minilm` has the
 pretrained text encoder (--config.model.text.pretrained=DIR), `...:debug` is tiny.
 """
 
@@ -9,7 +9,7 @@ from mla_jax.experiments.plan import Cell, Experiment
 
 
 def get_experiment(arg: str | None = None) -> Experiment:
-  args = parse_arg(arg, minilm=False, final=False, debug=False)
+  args = parse_arg(arg, minilm=False, debug=False)
   options = [name for name in ("minilm", "debug") if args[name]]
   config = "configs/msrvtt_mini_qa.py:" + ",".join(options)
   blind = "configs/msrvtt_mini_qa.py:" + ",".join(["no_video", *options])
@@ -28,5 +28,5 @@ def get_experiment(arg: str | None = None) -> Experiment:
       metrics=("accuracy",),
       numbers=("ceiling",),
       baseline="task",
-      overrides={"data.eval_split": "val" if args.final else "dev"},
+      overrides={"data.eval_split": "dev"},
   )

@@ -1,6 +1,6 @@
 """Which level of alignment pays in retrieval, and which pairing of segments.
 
-Chosen on the videos kept out of training; `...:final` reports on `validate`, once. `...:minilm`
+Chosen on the videos kept out of training; --eval_split=validate reports, once. `...:minilm`
 has the pretrained text encoder (--config.model.text.pretrained=DIR), `...:debug` is tiny.
 """
 
@@ -13,7 +13,7 @@ _SEGMENT = {"loss.global_weight": 0.0, "eval.segment_score": 100.0}  # The globa
 
 
 def get_experiment(arg: str | None = None) -> Experiment:
-  args = parse_arg(arg, minilm=False, final=False, debug=False)
+  args = parse_arg(arg, minilm=False, debug=False)
   options = [name for name in ("minilm", "debug") if args[name]]
   variants = {f"both_{name}": name for name in ("max", "sinkhorn", "mil_nce")}
   return Experiment(
@@ -32,5 +32,5 @@ def get_experiment(arg: str | None = None) -> Experiment:
       metrics=("recall_at_1", "recall_at_5", "recall_at_10"),
       numbers=("text_to_video/median_rank", "video_to_text/recall_at_1"),
       baseline="global",
-      overrides={"data.eval_split": "validate" if args.final else "dev"},
+      overrides={"data.eval_split": "dev"},
   )

@@ -90,7 +90,8 @@ def example_fields(
     shapes: sizes of the batch.
     answers: answer -> class; None for tasks without answers.
     wanted: what else the task reads.
-    align: add `align_text*`, a question with its answer (training only: it holds the answer).
+    align: what is aligned of a question is it with its answer (training only: it holds the
+      answer): `align_text*` where the task asks, else the text itself.
     sentences: keep a random run of at most this many timed segments; 0 keeps the whole text.
     rng: draws that run; None keeps the whole text.
     states: of a frozen text encoder; they hold every text that may be drawn.
@@ -102,6 +103,9 @@ def example_fields(
   if sentences and rng is not None:
     runs = runs_of_sentences(record, sentences)
     text, segments = runs[int(rng.integers(len(runs)))] if len(runs) > 1 else runs[0]
+  asks = answers is not None or wanted.answered
+  if align and not asks:
+    text, segments = with_answer(text, segments, answer_text(record))
   make = functools.partial(text_fields, tokenizer=tokenizer, shapes=shapes, states=states)
   fields = make(text, segments) | wanted.others(record, rng)
   if answers is not None:
@@ -109,7 +113,7 @@ def example_fields(
   if wanted.candidates:
     tokens = functools.partial(make, prefix="candidate_")
     fields |= candidate_fields((text, segments), record, wanted, tokens)
-  if align and (answers is not None or wanted.answered):
+  if align and asks:
     fields |= make(*with_answer(text, segments, answer_text(record)), prefix="align_")
   return fields
 

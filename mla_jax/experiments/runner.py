@@ -30,6 +30,7 @@ class Outcome:
     code_version: of the code that ran it.
     seconds: wall time of the process that finished it (a resumed run counts its last part).
     error: the last line it wrote before it failed; None if it did not.
+    split: evaluated instead of the run's own, without training; None: its own.
   """
 
   run: PlannedRun
@@ -38,6 +39,12 @@ class Outcome:
   code_version: str
   seconds: float
   error: str | None = None
+  split: str | None = None
+
+  @property
+  def command(self) -> list[str]:
+    """What a user would type for it, without `python`."""
+    return command(self.run, self.workdir, self.split)
 
   @property
   def dump(self) -> pathlib.Path:
@@ -46,8 +53,11 @@ class Outcome:
     return self.workdir / "eval" / f"{name}.jsonl"
 
 
-def command(run: PlannedRun, workdir: pathlib.Path) -> list[str]:
-  """What a user would type for this run, without `python`."""
+def command(run: PlannedRun, workdir: pathlib.Path, split: str | None = None) -> list[str]:
+  """What a user would type for this run, or for its evaluation on `split`, without `python`."""
+  if split is not None:
+    changed = f"--config.data.eval_split={split}"
+    return ["-m", "mla_jax.main", "--mode=eval", f"--workdir={workdir}", changed]
   changes = [f"--config.{key}={value}" for key, value in run.overrides.items()]
   return ["-m", "mla_jax.main", f"--config={run.config}", f"--workdir={workdir}", *changes]
 
@@ -57,6 +67,7 @@ def run_all(
     out: pathlib.Path,
     *,
     jobs: int,
+    split: str | None = None,
     tell: Callable[[int, Outcome], None] = lambda count, outcome: None,
 ) -> list[Outcome]:
   """Runs what is not finished yet, `jobs` at a time, each on its share of the cores.
@@ -68,15 +79,25 @@ def run_all(
     runs: from `plan.plan_runs`.
     out: of the experiment.
     jobs: processes at a time, at least 1.
+    split: evaluates the finished runs on it, and trains nothing; the result is kept beside.
     tell: called with the number of finished runs and each new outcome.
 
   Returns:
     The outcomes, in the order of `runs`.
 
   Raises:
-    UserError: `out` holds a finished run of the same name and another config.
+    UserError: `out` holds a finished run of the same name and another config, or, with a `split`,
+      lacks one.
   """
   finished = {run.name: _finished(run, out) for run in runs}
+  if split is not None:
+    missing = [name for name, outcome in finished.items() if outcome is None]
+    if missing:
+      raise UserError(
+          f"{out}: {len(missing)} runs are not finished ({', '.join(missing[:3])}): run the "
+          "experiment without --eval_split first"
+      )
+    finished = {run.name: _finished(run, out, split) for run in runs}
   cores: queue.Queue[set[int]] = queue.Queue()
   for share in _shares(sorted(os.sched_getaffinity(0)), jobs):
     cores.put(share)
@@ -84,7 +105,7 @@ def run_all(
   waiting = [run for run in runs if run.name not in outcomes]
   logger.info("%d runs: %d finished earlier, %d to do", len(runs), len(outcomes), len(waiting))
   with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-    started = [pool.submit(_run, run, out, cores) for run in waiting]
+    started = [pool.submit(_run, run, out, cores, split) for run in waiting]
     for future in concurrent.futures.as_completed(started):
       outcome = future.result()
       outcomes[outcome.run.name] = outcome
@@ -96,14 +117,20 @@ def workdir_of(run: PlannedRun, out: pathlib.Path) -> pathlib.Path:
   return out / "runs" / run.cell / f"seed_{run.seed}"
 
 
-def _finished(run: PlannedRun, out: pathlib.Path) -> Outcome | None:
+def _result(workdir: pathlib.Path, split: str | None) -> pathlib.Path:
+  return workdir / ("result.json" if split is None else f"result_{split}.json")
+
+
+def _finished(run: PlannedRun, out: pathlib.Path, split: str | None = None) -> Outcome | None:
   workdir = workdir_of(run, out)
-  path = workdir / "result.json"
+  path = _result(workdir, split)
   if not path.exists():
     return None
   try:
     found = json.loads(path.read_text())
-    outcome = Outcome(run, workdir, found["metrics"], found["code_version"], found["seconds"])
+    outcome = Outcome(
+        run, workdir, found["metrics"], found["code_version"], found["seconds"], split=split
+    )
     same = found["config_hash"] == run.config_hash
   except (OSError, ValueError, KeyError, TypeError) as error:
     raise UserError(f"{path}: unreadable ({error}): remove {workdir} to run it again") from None
@@ -115,19 +142,21 @@ def _finished(run: PlannedRun, out: pathlib.Path) -> Outcome | None:
   return outcome
 
 
-def _run(run: PlannedRun, out: pathlib.Path, cores: "queue.Queue[set[int]]") -> Outcome:
+def _run(
+    run: PlannedRun, out: pathlib.Path, cores: "queue.Queue[set[int]]", split: str | None
+) -> Outcome:
   share = cores.get()
   try:
     # Of this thread alone, and inherited by the process that it starts.
     os.sched_setaffinity(0, share)
-    return _run_process(run, workdir_of(run, out))
+    return _run_process(run, workdir_of(run, out), split)
   finally:
     cores.put(share)
 
 
-def _run_process(run: PlannedRun, workdir: pathlib.Path) -> Outcome:
+def _run_process(run: PlannedRun, workdir: pathlib.Path, split: str | None) -> Outcome:
   workdir.mkdir(parents=True, exist_ok=True)
-  arguments = command(run, workdir)
+  arguments = command(run, workdir, split)
   log = workdir / "log.txt"
   start = time.monotonic()
   with open(log, "a", encoding="utf-8") as stderr:
@@ -140,15 +169,15 @@ def _run_process(run: PlannedRun, workdir: pathlib.Path) -> Outcome:
   lines = done.stdout.splitlines()
   if done.returncode or not lines:
     error = _last_line(log) if done.returncode else "stopped by a signal before its end"
-    return Outcome(run, workdir, {}, version, seconds, error=error)
+    return Outcome(run, workdir, {}, version, seconds, error=error, split=split)
   result = {
       "metrics": json.loads(lines[-1]),
       "config_hash": run.config_hash,
       "code_version": version,
       "seconds": seconds,
   }
-  whole_files.write_text(workdir / "result.json", json.dumps(result, indent=2) + "\n")
-  return Outcome(run, workdir, result["metrics"], version, seconds)
+  whole_files.write_text(_result(workdir, split), json.dumps(result, indent=2) + "\n")
+  return Outcome(run, workdir, result["metrics"], version, seconds, split=split)
 
 
 def _last_line(log: pathlib.Path) -> str:

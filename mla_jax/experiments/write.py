@@ -13,7 +13,7 @@ import numpy as np
 from mla_jax import whole_files
 from mla_jax.experiments.analysis import CellScores, Score
 from mla_jax.experiments.plan import Experiment
-from mla_jax.experiments.runner import Outcome, command
+from mla_jax.experiments.runner import Outcome
 from mla_jax.report import page, plots
 
 
@@ -57,7 +57,7 @@ def to_json(
           {
               "cell": outcome.run.cell,
               "seed": outcome.run.seed,
-              "command": shlex.join(["python", *command(outcome.run, outcome.workdir)]),
+              "command": shlex.join(["python", *outcome.command]),
               "config_hash": outcome.run.config_hash,
               "code_version": outcome.code_version,
               "seconds": outcome.seconds,

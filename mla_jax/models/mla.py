@@ -10,7 +10,15 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 from ml_collections import ConfigDict
 
 from mla_jax.errors import UserError, check_choice
-from mla_jax.models import bert_encoder, fusion, layers, pooling, text_encoder, video_encoder
+from mla_jax.models import (
+    bert_encoder,
+    fusion,
+    layers,
+    pooling,
+    primitives,
+    text_encoder,
+    video_encoder,
+)
 from mla_jax.models.scales import LearnedScales, Scales
 
 _DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
@@ -50,11 +58,13 @@ class Heads(nn.Module):
   num_answers: int
   pool_heads: int
   use_video: bool
+  identity_text: bool
 
   def setup(self) -> None:
     arguments = (self.embed_dim, self.pool_heads, self.common.dtype)
-    self.text_global = pooling.AlignmentHead(*arguments)
-    self.text_segment = pooling.AlignmentHead(*arguments)
+    init = primitives.identity_init if self.identity_text else primitives.kernel_init
+    self.text_global = pooling.AlignmentHead(*arguments, kernel_init=init)
+    self.text_segment = pooling.AlignmentHead(*arguments, kernel_init=init)
     if self.use_video:
       self.video_global = pooling.AlignmentHead(*arguments)
       self.video_segment = pooling.AlignmentHead(*arguments)
@@ -86,7 +96,7 @@ class MLA(nn.Module):
     if self.num_answers:
       self.fusion = fusion.FUSIONS[self.fusion_config.kind](self.common, self.fusion_config)
     sizes = (self.embed_dim, self.head, self.num_answers, self.fusion_config.heads)
-    self.heads = Heads(self.common, *sizes, self.use_video)
+    self.heads = Heads(self.common, *sizes, self.use_video, self.text_config.identity_heads)
     self.learned_scales = LearnedScales(self.init_temperature, self.init_bias, name="scales")
 
   def encode_video(
@@ -233,21 +243,8 @@ def build_model(
   Raises:
     UserError: a value the model cannot be built from.
   """
-  check_choice("model.dtype", config.dtype, _DTYPES)
-  check_choice("model.remat", config.remat, layers.REMAT)
-  check_choice("model.video.kind", config.video.kind, ("features", "pixels"))
-  check_choice("model.head", config.head, HEADS)
-  check_choice("model.fusion.kind", config.fusion.kind, fusion.FUSIONS)
-  if config.head == "span" and (not config.use_video or config.num_answers not in (0, 2)):
-    raise UserError("model.head='span': needs a video and model.num_answers=2 (start and end)")
-  if config.head == "span" and config.fusion.kind == "late":
-    raise UserError("model.fusion.kind='late': keeps no frame for model.head='span': use 'cross'")
-  for part in ("video", "fusion"):
-    heads = config[part].heads
-    if heads < 1 or config.width % heads:
-      raise UserError(
-          f"model.{part}.heads: {heads} does not divide model.width {config.width}: change either"
-      )
+  text = text_encoder.TextConfig.from_config(config.text, config.width)
+  _check(config, text)
   return MLA(
       common=layers.Common(
           width=config.width,
@@ -257,7 +254,7 @@ def build_model(
           dtype=_DTYPES[config.dtype],
       ),
       video_config=video_encoder.VideoConfig(**config.video),
-      text_config=text_encoder.TextConfig.from_config(config.text, config.width),
+      text_config=text,
       fusion_config=fusion.FusionConfig(**config.fusion),
       embed_dim=config.embed_dim,
       head=config.head,
@@ -266,3 +263,27 @@ def build_model(
       init_temperature=init_temperature,
       init_bias=init_bias,
   )
+
+
+def _check(config: ConfigDict, text: text_encoder.TextConfig) -> None:
+  """Raises UserError on values that do not fit each other."""
+  check_choice("model.dtype", config.dtype, _DTYPES)
+  check_choice("model.remat", config.remat, layers.REMAT)
+  check_choice("model.video.kind", config.video.kind, ("features", "pixels"))
+  check_choice("model.head", config.head, HEADS)
+  check_choice("model.fusion.kind", config.fusion.kind, fusion.FUSIONS)
+  if config.head == "span" and (not config.use_video or config.num_answers not in (0, 2)):
+    raise UserError("model.head='span': needs a video and model.num_answers=2 (start and end)")
+  if config.head == "span" and config.fusion.kind == "late":
+    raise UserError("model.fusion.kind='late': keeps no frame for model.head='span': use 'cross'")
+  if text.identity_heads and not text.width == config.width == config.embed_dim:
+    raise UserError(
+        f"model.text.identity_heads: text.width {text.width}, model.width {config.width} and"
+        f" embed_dim {config.embed_dim} must be the same: change them, or leave it out"
+    )
+  for part in ("video", "fusion"):
+    heads = config[part].heads
+    if heads < 1 or config.width % heads:
+      raise UserError(
+          f"model.{part}.heads: {heads} does not divide model.width {config.width}: change either"
+      )

@@ -49,13 +49,16 @@ class AlignmentHead(nn.Module):
   embed_dim: int
   heads: int
   dtype: primitives.Dtype = jnp.float32
+  kernel_init: primitives.Initializer = primitives.kernel_init
 
   @nn.compact
   def __call__(
       self, states: Float[Array, "B S D"], members: Bool[Array, "B G S"]
   ) -> Float[Array, "B G E"]:
     pooled = AttentionPool(self.heads, self.dtype, name="pool")(states, members)
-    project = primitives.Dense(self.embed_dim, use_bias=False, name="projection")
+    project = primitives.Dense(
+        self.embed_dim, use_bias=False, kernel_init=self.kernel_init, name="projection"
+    )
     return unit(project(pooled.astype(jnp.float32)), jnp.any(members, axis=-1))
 
 

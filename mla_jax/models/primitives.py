@@ -21,6 +21,14 @@ table_init: Initializer = nn.initializers.truncated_normal(0.02)
 place_init: Initializer = nn.initializers.truncated_normal(0.5)
 
 
+def identity_init(
+    rng: jax.Array, shape: tuple[int, int], dtype: Dtype = jnp.float32
+) -> Float[Array, "D D"]:
+  """Initializer of a square kernel that changes nothing."""
+  del rng
+  return jnp.eye(shape[0], shape[1], dtype=dtype)
+
+
 def residual_init(num_branches: int) -> Initializer:
   """Initializer of a residual branch's last layer.
 

@@ -29,6 +29,7 @@ class TextConfig:
   pretrained: str | None  # Folder of the weights and their tokenizer.
   frozen_layers: int  # The embeddings and so many layers are not trained; -1: all are.
   cache: str | None = None  # Folder of what the frozen layers make of the training texts.
+  identity_heads: bool = False  # Whether the projections into the shared space start as identity.
 
   @classmethod
   def from_config(cls, config: ConfigDict, model_width: int) -> "TextConfig":
@@ -54,6 +55,7 @@ class TextConfig:
         "pretrained": text.pretrained,
         "frozen_layers": text.frozen_layers + 1,
         "cache": text.cache,
+        "identity_heads": text.identity_heads,
     }
     alien = next((name for name, value in others.items() if value), None)
     if text.kind == "scratch" and alien:

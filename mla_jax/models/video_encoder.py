@@ -1,6 +1,7 @@
 """Frames, as pixels or features, to contextual frame states."""
 
 import dataclasses
+import functools
 
 from flax import linen as nn
 import jax
@@ -15,10 +16,11 @@ WAVES = 8  # Sines, and as many cosines, of a frame's relative time.
 
 @dataclasses.dataclass(frozen=True)
 class VideoConfig:
-  """Sizes of the video encoder; `patch_size`, `frame_layers`, `motion` matter for pixels only."""
+  """Sizes of the video encoder; each kind has some that it alone reads."""
 
   kind: str  # "features" or "pixels".
   feature_width: int
+  feature_hidden: int
   feature_dropout: float
   patch_size: int
   frame_layers: int
@@ -29,10 +31,10 @@ class VideoConfig:
 
 
 class FeatureFrames(nn.Module):
-  """Layer norm and projection of features extracted beforehand.
+  """Layer norm and projection of features extracted beforehand; with `feature_hidden` an MLP.
 
-  `feature_dropout` drops a channel in all frames of a clip at once: dropped here and there, the
-  other frames would tell its value.
+  `feature_dropout` drops a channel, and a hidden unit, in all frames of a clip at once: dropped
+  here and there, the other frames would tell its value.
   """
 
   common: layers.Common
@@ -50,7 +52,11 @@ class FeatureFrames(nn.Module):
           " what the prepared media hold"
       )
     x = primitives.LayerNorm(dtype, name="norm")(video)
-    x = primitives.Dropout(self.config.feature_dropout, shared=(1,))(x, train=train)
+    drop = functools.partial(primitives.Dropout, self.config.feature_dropout, shared=(1,))
+    x = drop()(x, train=train)
+    if self.config.feature_hidden:
+      hidden = primitives.Dense(self.config.feature_hidden, dtype=dtype, name="hidden")
+      x = drop()(nn.gelu(hidden(x)), train=train)
     return primitives.Dense(width, dtype=dtype, name="projection")(x)
 
 

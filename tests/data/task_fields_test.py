@@ -181,3 +181,14 @@ def test_a_text_of_another_task_is_refused(wanted, message):
   full = TextRecord(
       "q", "v", -1, "a dog", (), candidates=("a",), moments=((0.0, 1.0),), count=0)
   wanted.check(full)
+
+
+def test_a_task_that_asks_nothing_trains_on_the_question_with_its_answer(tokenizer):
+  trained = fields(tokenizer, TaskFields(), align=True)
+  statement, segments = with_answer(RECORD.text, RECORD.segments, RECORD.answer)
+  alone = tokenizer.encode(statement, segments, length=12, most_segments=3)
+  np.testing.assert_array_equal(trained["text"], alone.ids)
+  np.testing.assert_array_equal(trained["text_segment"], alone.segment)
+  evaluated = fields(tokenizer, TaskFields())
+  question = tokenizer.encode(RECORD.text, RECORD.segments, length=12, most_segments=3)
+  np.testing.assert_array_equal(evaluated["text"], question.ids)

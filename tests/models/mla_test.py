@@ -286,3 +286,24 @@ def test_every_key_of_the_config_is_read() -> None:
 def test_a_config_no_model_fits_is_refused(changes: dict[str, Any], said: str) -> None:
   with pytest.raises(UserError, match=said):
     mla.build_model(tiny.config(changes))
+
+
+@pytest.mark.parametrize("level", ["global", "segment"])
+def test_identity_heads_start_in_the_space_of_the_text_encoder(level: str) -> None:
+  bert = {"text.kind": "bert", "text.width": 16, "text.identity_heads": True, "embed_dim": 16}
+  model = mla.build_model(tiny.config(bert))
+  batch = tiny.batch()
+  fresh = jax.jit(model.init)(jax.random.key(0), batch)["params"]  # tiny.params are not as born.
+  text = tiny.run(model, fresh, batch)["text"]
+  members = text.mask[:, None] if level == "global" else (
+      (batch["text_segment"][:, None] == np.arange(1, 3)[:, None]) & text.mask[:, None])
+  mean = np.einsum("bsd,bgs->bgd", text.states, members)
+  mean /= np.maximum(np.linalg.norm(mean, axis=-1, keepdims=True), 1e-9)
+  actual = text.global_embedding[:, None] if level == "global" else text.segment_embedding
+  np.testing.assert_allclose(actual, mean, atol=1e-5)
+
+
+def test_identity_heads_need_one_width() -> None:
+  bert = {"text.kind": "bert", "text.width": 16, "text.identity_heads": True}
+  with pytest.raises(UserError, match="embed_dim 12 must be the same"):
+    mla.build_model(tiny.config(bert))
