@@ -105,8 +105,8 @@ def model() -> ConfigDict:
   config.video = ConfigDict({
       "kind": "features",  # Or "pixels".
       "feature_width": 1280,
-      "feature_hidden": 0,  # Features only: width of a hidden layer before the model's; 0: none.
-      "feature_dropout": 0.0,
+      "feature_dropout": 0.0,  # Features only, and the hidden layer of the next line.
+      "head_hidden": 0,  # Width of an MLP from what is pooled to the shared space; 0: a projection.
       "patch_size": 16,
       "frame_layers": 4,
       "motion": False,  # Pixels only: show each patch what changed since the frame before.

@@ -51,6 +51,7 @@ def _sentences_known(config: ConfigDict) -> None:
   data.sources.questions = common.source("qa", "train", 64)
   model.width = model.embed_dim = model.text.width
   model.text.identity_heads = True
-  model.video.feature_hidden, model.video.temporal_layers = 512, 0
-  model.dropout, model.video.feature_dropout = 0.3, 0.7
+  model.video.head_hidden, model.video.temporal_layers = 1024, 0
+  model.video.feature_dropout = 0.7
+  model.dropout = model.text.token_dropout = 0.0
   config.train.steps = 400

@@ -6,8 +6,6 @@ have no gradient). Nothing that is computed twice to save memory counts twice: t
 of the model, as in model FLOPs utilisation (Chowdhery et al. 2022, arXiv 2204.02311, appendix B).
 """
 
-import itertools
-
 from ml_collections import ConfigDict
 
 from mla_jax.data import sources
@@ -67,9 +65,7 @@ def _video(config: ConfigDict, rows: int) -> Count:
     parts["frames"] = 2 * embed + 3 * (layers + frames * _pool(patches, 1, width, video.heads))
   else:
     # The norm before the projection is trained: it needs the gradient of the input too.
-    sizes = [size for size in (video.feature_width, video.feature_hidden, width) if size]
-    products = sum(before * after for before, after in itertools.pairwise(sizes))
-    parts["frames"] = 3 * 2 * frames * products
+    parts["frames"] = 3 * 2 * frames * video.feature_width * width
   times = 2 * (2 * frames * 2 * WAVES * width)
   parts["temporal"] = times + 3 * transformer(frames, width, length, video.temporal_layers)
   return parts
@@ -98,12 +94,13 @@ def _heads(config: ConfigDict, rows: int, texts: int) -> float:
   """Both levels of both sides."""
   model, data = config.model, config.data
   pool_heads, count = model.fusion.heads, 0.0
-  for many, places, segments in (
-      (rows, data.num_frames, data.video_segments),
-      (texts, data.text_length, data.text_segments),
+  for many, places, segments, hidden in (
+      (rows, data.num_frames, data.video_segments, model.video.head_hidden),
+      (texts, data.text_length, data.text_segments, 0),
   ):
+    product = hidden * (model.width + model.embed_dim) or model.width * model.embed_dim
     for groups, weight in ((1, config.loss.global_weight), (segments, config.loss.segment_weight)):
-      project = 2 * groups * model.width * model.embed_dim
+      project = 2 * groups * product
       count += bool(weight) * many * (_pool(places, groups, model.width, pool_heads) + project)
   return 3 * count
 

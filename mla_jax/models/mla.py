@@ -1,6 +1,7 @@
 """The model: two encoders, a shared space at two levels, fusion and the answer head."""
 
 from collections.abc import Mapping
+import functools
 
 from flax import linen as nn
 import flax.struct
@@ -57,20 +58,22 @@ class Heads(nn.Module):
   head: str
   num_answers: int
   pool_heads: int
-  use_video: bool
+  video_config: video_encoder.VideoConfig | None  # None: the text-only twin.
   identity_text: bool
 
   def setup(self) -> None:
-    arguments = (self.embed_dim, self.pool_heads, self.common.dtype)
+    head = functools.partial(
+        pooling.AlignmentHead, self.embed_dim, self.pool_heads, self.common.dtype
+    )
     init = primitives.identity_init if self.identity_text else primitives.kernel_init
-    self.text_global = pooling.AlignmentHead(*arguments, kernel_init=init)
-    self.text_segment = pooling.AlignmentHead(*arguments, kernel_init=init)
-    if self.use_video:
-      self.video_global = pooling.AlignmentHead(*arguments)
-      self.video_segment = pooling.AlignmentHead(*arguments)
+    self.text_global, self.text_segment = head(kernel_init=init), head(kernel_init=init)
+    if self.video_config:
+      hidden, dropout = self.video_config.head_hidden, self.video_config.feature_dropout
+      self.video_global = head(hidden=hidden, dropout=dropout)
+      self.video_segment = head(hidden=hidden, dropout=dropout)
     if self.num_answers and self.head in _ANSWER_HEADS:
-      head = _ANSWER_HEADS[self.head]
-      self.answer = head(self.common, self.num_answers, self.pool_heads)
+      answer = _ANSWER_HEADS[self.head]
+      self.answer = answer(self.common, self.num_answers, self.pool_heads)
     elif self.num_answers:
       self.span = fusion.SpanHead(self.common)
 
@@ -96,7 +99,8 @@ class MLA(nn.Module):
     if self.num_answers:
       self.fusion = fusion.FUSIONS[self.fusion_config.kind](self.common, self.fusion_config)
     sizes = (self.embed_dim, self.head, self.num_answers, self.fusion_config.heads)
-    self.heads = Heads(self.common, *sizes, self.use_video, self.text_config.identity_heads)
+    video = self.video_config if self.use_video else None
+    self.heads = Heads(self.common, *sizes, video, self.text_config.identity_heads)
     self.learned_scales = LearnedScales(self.init_temperature, self.init_bias, name="scales")
 
   def encode_video(
@@ -126,7 +130,7 @@ class MLA(nn.Module):
       raise UserError("model.use_video: is False and a video is to be encoded: set it to True")
     states = self.video(video, frame_mask, frame_time, train=train)
     heads = (self.heads.video_global, self.heads.video_segment)
-    return _embed(states, frame_mask, frame_segment, segments, *heads)
+    return _embed(states, frame_mask, frame_segment, segments, *heads, train=train)
 
   def encode_text(
       self,
@@ -143,7 +147,7 @@ class MLA(nn.Module):
     """
     states, mask = self.text(text, text_mask, train=train)
     heads = (self.heads.text_global, self.heads.text_segment)
-    return _embed(states, mask, text_segment, segments, *heads)
+    return _embed(states, mask, text_segment, segments, *heads, train=train)
 
   def answer_logits(
       self, text: Encoded, video: Encoded | None, *, train: bool
@@ -219,13 +223,15 @@ def _embed(
     segments: int,
     whole: pooling.AlignmentHead,
     part: pooling.AlignmentHead,
+    *,
+    train: bool,
 ) -> Encoded:
   members = pooling.segment_members(segment, mask, segments)
   return Encoded(
       states=states,
       mask=mask,
-      global_embedding=whole(states, mask[:, None])[:, 0],
-      segment_embedding=part(states, members),
+      global_embedding=whole(states, mask[:, None], train=train)[:, 0],
+      segment_embedding=part(states, members, train=train),
       segment_mask=jnp.any(members, axis=-1),
   )
 

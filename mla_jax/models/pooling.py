@@ -44,18 +44,26 @@ class AttentionPool(nn.Module):
 
 
 class AlignmentHead(nn.Module):
-  """Pools each group of states and projects it onto the unit sphere, in float32."""
+  """Pools each group of states and projects it onto the unit sphere, in float32.
+
+  With `hidden` an MLP of that width stands between, its hidden layer dropped out by `dropout`.
+  """
 
   embed_dim: int
   heads: int
   dtype: primitives.Dtype = jnp.float32
   kernel_init: primitives.Initializer = primitives.kernel_init
+  hidden: int = 0
+  dropout: float = 0.0
 
   @nn.compact
   def __call__(
-      self, states: Float[Array, "B S D"], members: Bool[Array, "B G S"]
+      self, states: Float[Array, "B S D"], members: Bool[Array, "B G S"], *, train: bool = False
   ) -> Float[Array, "B G E"]:
     pooled = AttentionPool(self.heads, self.dtype, name="pool")(states, members)
+    if self.hidden:
+      pooled = nn.gelu(primitives.Dense(self.hidden, dtype=self.dtype, name="hidden")(pooled))
+      pooled = primitives.Dropout(self.dropout)(pooled, train=train)
     project = primitives.Dense(
         self.embed_dim, use_bias=False, kernel_init=self.kernel_init, name="projection"
     )

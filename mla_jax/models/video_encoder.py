@@ -1,7 +1,6 @@
 """Frames, as pixels or features, to contextual frame states."""
 
 import dataclasses
-import functools
 
 from flax import linen as nn
 import jax
@@ -20,8 +19,8 @@ class VideoConfig:
 
   kind: str  # "features" or "pixels".
   feature_width: int
-  feature_hidden: int
   feature_dropout: float
+  head_hidden: int  # Of the MLP from what is pooled to the shared space; 0: a projection.
   patch_size: int
   frame_layers: int
   motion: bool
@@ -31,10 +30,10 @@ class VideoConfig:
 
 
 class FeatureFrames(nn.Module):
-  """Layer norm and projection of features extracted beforehand; with `feature_hidden` an MLP.
+  """Layer norm and projection of features extracted beforehand.
 
-  `feature_dropout` drops a channel, and a hidden unit, in all frames of a clip at once: dropped
-  here and there, the other frames would tell its value.
+  `feature_dropout` drops a channel in all frames of a clip at once: dropped here and there, the
+  other frames would tell its value.
   """
 
   common: layers.Common
@@ -52,11 +51,7 @@ class FeatureFrames(nn.Module):
           " what the prepared media hold"
       )
     x = primitives.LayerNorm(dtype, name="norm")(video)
-    drop = functools.partial(primitives.Dropout, self.config.feature_dropout, shared=(1,))
-    x = drop()(x, train=train)
-    if self.config.feature_hidden:
-      hidden = primitives.Dense(self.config.feature_hidden, dtype=dtype, name="hidden")
-      x = drop()(nn.gelu(hidden(x)), train=train)
+    x = primitives.Dropout(self.config.feature_dropout, shared=(1,))(x, train=train)
     return primitives.Dense(width, dtype=dtype, name="projection")(x)
 
 

@@ -11,7 +11,7 @@ import pytest
 from configs import common
 from mla_jax import config_reads, sharding
 from mla_jax.errors import UserError
-from mla_jax.models import mla
+from mla_jax.models import mla, pooling
 from tests.models import tiny
 
 PIXELS = {"video.kind": "pixels"}
@@ -211,7 +211,12 @@ def test_jit_equals_no_jit() -> None:
   tiny.assert_close(tiny.run(model, params, batch)["text"], plain, atol=1e-5)
 
 
-RANDOM = {"dropout": 0.2, "video.feature_dropout": 0.2, "text.token_dropout": 0.2}
+RANDOM = {
+    "dropout": 0.2,
+    "video.feature_dropout": 0.2,
+    "video.head_hidden": 6,
+    "text.token_dropout": 0.2,
+}
 
 
 def test_sharded_equals_one_device() -> None:
@@ -236,7 +241,7 @@ def test_dropout_is_a_function_of_its_rng_and_of_training() -> None:
   for side in ("video", "text"):
     difference = np.abs(first[side].global_embedding - other[side].global_embedding)
     assert difference.max() > 1e-3
-  plain = mla.build_model(tiny.config())
+  plain = mla.build_model(tiny.config({"video.head_hidden": 6}))
   tiny.assert_close(
       tiny.run(model, params, tiny.batch()), tiny.run(plain, params, tiny.batch()), atol=1e-6
   )
@@ -307,3 +312,17 @@ def test_identity_heads_need_one_width() -> None:
   bert = {"text.kind": "bert", "text.width": 16, "text.identity_heads": True}
   with pytest.raises(UserError, match="embed_dim 12 must be the same"):
     mla.build_model(tiny.config(bert))
+
+
+def test_a_hidden_layer_of_the_video_heads_is_an_mlp_of_what_is_pooled() -> None:
+  model = mla.build_model(tiny.config({"video.head_hidden": 6}))
+  params, batch = jax.tree.map(np.asarray, tiny.params(model)), tiny.batch()
+  video = tiny.run(model, params, batch)["video"]
+  head = params["heads"]["video_global"]
+  pool = pooling.AttentionPool(heads=2)
+  pooled = pool.apply({"params": head["pool"]}, video.states, video.mask[:, None])[:, 0]
+  hidden = pooled @ head["hidden"]["kernel"] + head["hidden"]["bias"]
+  hidden = 0.5 * hidden * (1 + np.tanh(np.sqrt(2 / np.pi) * (hidden + 0.044715 * hidden**3)))
+  expected = hidden @ head["projection"]["kernel"]
+  expected /= np.linalg.norm(expected, axis=-1, keepdims=True)
+  np.testing.assert_allclose(video.global_embedding, expected, atol=1e-5)

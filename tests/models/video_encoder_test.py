@@ -145,18 +145,3 @@ def test_feature_dropout_drops_a_channel_of_all_frames() -> None:
   trained, evaluated = frames(same, mask, train=True), frames(same, mask, train=False)
   assert np.abs(trained - evaluated).max() > 1e-2
   np.testing.assert_allclose(trained, np.tile(trained[:, :1], (1, 4, 1)), atol=1e-6)
-
-
-def test_a_hidden_layer_of_features_is_an_mlp() -> None:
-  model = mla.build_model(tiny.config({"video.feature_hidden": 6, "video.temporal_layers": 0}))
-  params = jax.tree.map(np.asarray, tiny.params(model))
-  video = np.random.default_rng(0).normal(size=(3, 4, 10)).astype(np.float32)
-  frames = model.bind({"params": params}).video.frames
-  own = params["video"]["frames"]
-  norm = (video - video.mean(-1, keepdims=True)) / video.std(-1, keepdims=True)
-  norm = norm * own["norm"]["scale"] + own["norm"]["bias"]
-  hidden = norm @ own["hidden"]["kernel"] + own["hidden"]["bias"]
-  hidden = 0.5 * hidden * (1 + np.tanh(np.sqrt(2 / np.pi) * (hidden + 0.044715 * hidden**3)))
-  expected = hidden @ own["projection"]["kernel"] + own["projection"]["bias"]
-  actual = frames(video, np.ones((3, 4), bool), train=False)
-  np.testing.assert_allclose(actual, expected, atol=1e-4)
