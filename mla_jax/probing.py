@@ -78,7 +78,8 @@ def table(result: dict[str, Any]) -> str:
   found = result["probes"]
   width = max(map(len, found))
   score = result["score"] + (" (lower is better)" if result["score"] == _ERROR else "")
-  lines = [f"{result['dataset']} {result['split']}, step {result['step']}: {score}"]
+  title = f"{result['dataset']} {result['split']}, step {result['step']}: {score}"
+  lines = [f"{title}, and what changed"]
   for name, value in found.items():
     other = _AGAINST.get(name, "" if name == "none" else "none")
     change = f"{value - found[other]:+8.1f}" if other else ""

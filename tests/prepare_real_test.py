@@ -28,7 +28,9 @@ SETS = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("dataset", "folder", "names", "texts"), SETS, ids=str)
+@pytest.mark.parametrize(
+    ("dataset", "folder", "names", "texts"), SETS, ids=[dataset for dataset, *_ in SETS]
+)
 def test_prepared_without_media(
     dataset: str,
     folder: str,
