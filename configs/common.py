@@ -198,7 +198,7 @@ def evaluation() -> ConfigDict:
       # Multiple choice and localisation: "head", or "contrastive": the similarity of video and
       # text, for which any checkpoint that was aligned will do.
       "scoring": "head",
-      # Localisation: "windows" (R@n at IoU), "didemo" (21 moments) or "qvhighlights".
+      # Localisation: "windows" (R@n at IoU), "didemo" (21 moments), "qvhighlights" or "nextgqa".
       "moments": "windows",
       "nms": 0.5,  # Localisation: of two windows that overlap by more IoU the better one counts.
       "segment_score": 0.0,  # Retrieval: weight of the segments' score beside the global cosine.

@@ -22,18 +22,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
   data.sources.questions = common.source("qa", "train", 256, unit="text")
   data.num_frames = 12
   data.video_segments = 6
-  data.text_length = 20
-  variants.regularise(config)
-  model = config.model
-  # Small, so that its minutes are many looks at each question and not few by a larger model.
-  model.width = model.embed_dim = 128
-  model.text.layers = model.fusion.layers = 1
-  # A question is few words and each counts.
-  model.dropout, model.text.token_dropout = 0.1, 0.0
-  config.optimizer.weight_decay = 0.1
-  loss = config.loss
-  loss.task_weight, loss.global_weight, loss.segment_weight = 3.0, 0.5, 0.25
-  loss.label_smoothing = 0.1
+  variants.small_questions(config)
   config.train.steps = 500
   if args.minilm:
     config.name += "_minilm"

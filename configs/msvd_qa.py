@@ -1,7 +1,7 @@
 """Open-ended QA on MSVD-QA from 8 frames of 224 px, over the 1,000 most frequent train answers.
 
-`...:features` reads features instead of frames, `...:no_video` is the text-only twin,
-`...:debug` is tiny. Prepare: `msvd_qa`.
+`...:features` reads features instead of frames, `...:small` too and is a model for a CPU,
+`...:no_video` is the text-only twin, `...:debug` is tiny. Prepare: `msvd_qa`.
 """
 
 from ml_collections import ConfigDict
@@ -11,7 +11,7 @@ from mla_jax.config_lib import parse_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-  args = parse_arg(arg, features=False, no_video=False, debug=False)
+  args = parse_arg(arg, features=False, small=False, no_video=False, debug=False)
   config = common.base("msvd_qa", "open_ended_qa")
   data = config.data
   data.family = "msvd"
@@ -20,7 +20,11 @@ def get_config(arg: str | None = None) -> ConfigDict:
   data.sources.questions = common.source("qa", "train", 256, unit="text")
   data.text_length = 24
   config.train.steps = 10_000
-  if not args.features:
+  if args.small:
+    config.name += "_small"
+    variants.small_questions(config)
+    config.train.steps = 1000
+  elif not args.features:
     variants.vit_base(config)
   if args.no_video:
     config.name += "_no_video"

@@ -31,6 +31,21 @@ def regularise(config: ConfigDict) -> None:
   config.train.eval_every = config.train.checkpoint_every = 100
 
 
+def small_questions(config: ConfigDict) -> None:
+  """A QA model for a CPU: so small that its minutes are many looks at each question."""
+  config.data.text_length = 20
+  regularise(config)
+  model = config.model
+  model.width = model.embed_dim = 128
+  model.text.layers = model.fusion.layers = 1
+  # A question is few words and each counts.
+  model.dropout, model.text.token_dropout = 0.1, 0.0
+  config.optimizer.weight_decay = 0.1
+  loss = config.loss
+  loss.task_weight, loss.global_weight, loss.segment_weight = 3.0, 0.5, 0.25
+  loss.label_smoothing = 0.1
+
+
 def bert_text(config: ConfigDict, *, frozen_layers: int) -> None:
   """MiniLM-L6 (all-MiniLM-L6-v2 and its kin) as text encoder.
 

@@ -8,7 +8,7 @@ from typing import Any
 from ml_collections import ConfigDict
 import numpy as np
 
-from mla_jax import config_lib, eval_lib, whole_files
+from mla_jax import config_lib, eval_lib, priors, whole_files
 from mla_jax import run as run_lib
 from mla_jax.data import probes, sources
 from mla_jax.data.sources import Texts
@@ -18,10 +18,12 @@ from mla_jax.run import Run
 from mla_jax.tasks.base import Evaluation, numbers
 
 _RECALL = "text_to_video/recall_at_1"
-_SCORES = ("accuracy", _RECALL)
-_SELECTS = "selection score"
-# Percent of texts told from themselves in another order: no number to subtract.
-_OTHER_UNIT = ("order_told",)
+_TEXT_RECALL = "video_to_text/recall_at_1"
+_ERROR = "mse_raw_labels"
+# The number that is shown: the first of these that an evaluation has.
+_SCORES = ("accuracy", _RECALL, "rank_at_1", "mean_iou", "brief/MR-full-mAP", _ERROR)
+# Of other numbers than the first line: what they lost, if anything, they lost against this.
+_AGAINST = {"video_to_text": "", "swapped_distractors": "video_to_text", "order_told": ""}
 
 
 def probe(config: ConfigDict, workdir: pathlib.Path, step: str) -> dict[str, Any]:
@@ -46,16 +48,15 @@ def probe(config: ConfigDict, workdir: pathlib.Path, step: str) -> dict[str, Any
   params, chosen = eval_lib.restore_params(run, step)
   plain = _evaluated(run, "none", params, texts)
   name = _score_name(plain)
-  found = {"none": _score(plain, name)}
+  found = {"none": numbers(plain.metrics)[name]}
   for kind in probes.FRAME_PROBES:
     spoilt = dataclasses.replace(run, reader=dataclasses.replace(run.reader, probe=kind))
-    found[kind] = _score(_evaluated(_again(spoilt), kind, params, texts), name)
+    found[kind] = numbers(_evaluated(_again(spoilt), kind, params, texts).metrics)[name]
   for label, frames in _frame_numbers(config).items():
     other = config_lib.apply_overrides(config, {"data.num_frames": frames})
     again = run_lib.open_run(other, workdir)
-    found[label] = _score(_evaluated(again, label, params, texts), name)
-  if run.task.needs_answers:
-    found |= _priors(run, texts)
+    found[label] = numbers(_evaluated(again, label, params, texts).metrics)[name]
+  found |= _priors(run, texts, plain, name)
   if name == _RECALL:
     found |= _swapped(run, params, texts, plain)
   data = config.data
@@ -74,11 +75,14 @@ def probe(config: ConfigDict, workdir: pathlib.Path, step: str) -> dict[str, Any
 
 def table(result: dict[str, Any]) -> str:
   """The numbers and what each lost against the plain evaluation."""
-  plain = result["probes"]["none"]
-  width = max(map(len, result["probes"]))
-  lines = [f"{result['dataset']} {result['split']}, step {result['step']}: {result['score']}"]
-  for name, value in result["probes"].items():
-    change = "" if name == "none" or name in _OTHER_UNIT else f"{value - plain:+8.1f}"
+  found = result["probes"]
+  width = max(map(len, found))
+  score = result["score"] + (" (lower is better)" if result["score"] == _ERROR else "")
+  title = f"{result['dataset']} {result['split']}, step {result['step']}: {score}"
+  lines = [f"{title}, and what changed"]
+  for name, value in found.items():
+    other = _AGAINST.get(name, "" if name == "none" else "none")
+    change = f"{value - found[other]:+8.1f}" if other else ""
     lines.append(f"{name.ljust(width)} {value:8.1f}{change}")
   return "\n".join(lines)
 
@@ -94,13 +98,8 @@ def _evaluated(run: Run, name: str, params: Any, texts: Texts) -> Evaluation:
 
 
 def _score_name(evaluation: Evaluation) -> str:
-  """The number that is shown: the first of `_SCORES` that there is, or what selects checkpoints."""
   found = numbers(evaluation.metrics)
-  return next((name for name in _SCORES if name in found), _SELECTS)
-
-
-def _score(evaluation: Evaluation, name: str) -> float:
-  return evaluation.main if name == _SELECTS else numbers(evaluation.metrics)[name]
+  return next(name for name in _SCORES if name in found)
 
 
 def _frame_numbers(config: ConfigDict) -> dict[str, int]:
@@ -111,29 +110,44 @@ def _frame_numbers(config: ConfigDict) -> dict[str, int]:
   return {name: number for name, number in fits.items() if number != frames}
 
 
-def _priors(run: Run, texts: Texts) -> dict[str, float]:
-  """What the answers of training alone give."""
+def _priors(run: Run, texts: Texts, plain: Evaluation, name: str) -> dict[str, float]:
+  """What is right without a look: by the training texts alone, or by fixed windows."""
   data = run.config.data
+  blind = plain.metrics.get("baselines", {})
+  found = {kind: numbers(metrics)[name] for kind, metrics in blind.items()}
   training = [source for source in data.sources.values() if source.texts == data.eval_texts]
   if not training:
-    return {}
+    return found
   known = sources.open_texts(data, training[0].texts, training[0].split, with_video=False)
   known, _ = sources.split_off_dev(known, data.dev_fraction)
   records = known.store.read(known.split, known.items)
   asked = texts.store.read(texts.split, texts.items)
-  return {"answer_prior": probes.answer_prior(records, asked)}
+  if run.config.task == "localisation":
+    metrics = priors.moments(records, asked, run.config.eval.moments)
+    return found | ({priors.MOMENT: numbers(metrics)[name]} if metrics else {})
+  by_task = {
+      "open_ended_qa": priors.answers,
+      "multiple_choice_qa": priors.choices,
+      "counting": priors.counts,
+  }
+  return found | (by_task[run.config.task](records, asked) if run.config.task in by_task else {})
 
 
 def _swapped(run: Run, params: Any, texts: Texts, plain: Evaluation) -> dict[str, float]:
-  """Captions whose first and last phrase are exchanged: as queries, and against themselves."""
-  reader = dataclasses.replace(run.reader, probe=probes.SWAPPED)
-  found = _evaluated(
-      _again(dataclasses.replace(run, reader=reader)), probes.SWAPPED, params, texts
-  )
-  records = texts.store.read(texts.split, texts.items)
-  changed = np.array([probes.swap_phrases(record).text != record.text for record in records])
-  result = {probes.SWAPPED: _score(found, _RECALL)}
+  """Captions whose first and last phrase are exchanged.
+
+  As queries; as further texts a video may find instead of its own; and each against itself.
+  """
+  def spoilt(kind: str) -> Evaluation:
+    reader = dataclasses.replace(run.reader, probe=kind)
+    return _evaluated(_again(dataclasses.replace(run, reader=reader)), kind, params, texts)
+
+  found = spoilt(probes.SWAPPED)
+  result = {probes.SWAPPED: numbers(found.metrics)[_RECALL]}
+  changed = probes.changed_by_swap(texts.store.read(texts.split, texts.items))
   if changed.any():
+    result["video_to_text"] = numbers(plain.metrics)[_TEXT_RECALL]
+    result[probes.DISTRACTORS] = numbers(spoilt(probes.DISTRACTORS).metrics)[_TEXT_RECALL]
     ours, theirs = (
         np.array([row["score"] for row in evaluation.rows])[changed]
         for evaluation in (plain, found)

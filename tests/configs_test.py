@@ -119,6 +119,23 @@ def test_the_full_size_has_a_step_and_no_key_that_nothing_reads(name, tokenizer)
 
 
 @pytest.mark.parametrize(
+    ("name", "head", "part"),
+    [
+        ("msrvtt_mini_moments.py:span", "span", "loss/span"),
+        ("msrvtt_mini_moments.py", "answer", "segments_with_positive"),
+        ("msvd_qa.py:small,no_video", "answer", "loss/answer"),
+    ],
+)
+def test_what_an_argument_trains(name, head, part, tokenizer):
+  config = config_lib.load_config(f"configs/{name}")
+  ((loss, metrics), _), _ = loss_shapes(config, tokenizer)
+  assert loss.shape == ()
+  assert any(found.endswith(part) for found in metrics), sorted(metrics)
+  assert config.model.head == head
+  assert (config.eval.scoring == "contrastive") == (part == "segments_with_positive")
+
+
+@pytest.mark.parametrize(
     "name", [*RUN, *(pytest.param(name, marks=pytest.mark.slow) for name in RUN_SLOW)]
 )
 def test_the_debug_size_trains_and_evaluates(name, prepared, tmp_path):

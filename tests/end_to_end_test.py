@@ -237,8 +237,10 @@ def test_probes_spoil_the_inputs_of_a_trained_run(
   assert found["none"] == plain["text_to_video"]["recall_at_1"]
   assert set(found) == {
       "none", "no_video", "one_frame", "shuffled_frames", "reversed_frames", "half_the_frames",
-      "twice_the_frames", "swapped_phrases", "order_told",
+      "twice_the_frames", "swapped_phrases", "video_to_text", "swapped_distractors", "order_told",
   }
+  assert found["video_to_text"] == plain["video_to_text"]["recall_at_1"]
+  assert found["swapped_distractors"] <= found["video_to_text"]
   # Two kinds of video are left, those of three frames and those of six: near chance.
   assert found["no_video"] == pytest.approx(100.0 / plain["videos"], abs=10.0)
   name = f"probes_{result['dataset']}_{result['split']}.json"

@@ -69,6 +69,13 @@ def test_the_readme_has_the_commands_this_file_knows() -> None:
   assert len(found) >= 10
 
 
+def test_nothing_of_the_paper_is_claimed() -> None:
+  """Its abstract is all that is public: no encoder, no data set and no number of it is known."""
+  readme = " ".join((ROOT / "README.md").read_text().split())
+  assert "All that is public of the paper is its abstract" in readme
+  assert "does not claim to reproduce its tables" in readme
+
+
 @pytest.mark.parametrize("target", ["demo", "test"])
 def test_make_knows_the_readmes_targets(target: str) -> None:
   planned = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=False)

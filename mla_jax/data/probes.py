@@ -1,9 +1,9 @@
 """Ways to spoil an input, to see whether a model uses what was spoilt."""
 
-from collections import Counter
 from collections.abc import Iterable
 import dataclasses
 
+from jaxtyping import Bool
 import numpy as np
 
 from mla_jax.data.frames import FrameChoice
@@ -14,6 +14,7 @@ ONE = "one_frame"
 SHUFFLED = "shuffled_frames"
 REVERSED = "reversed_frames"
 SWAPPED = "swapped_phrases"
+DISTRACTORS = "swapped_distractors"  # Retrieval: swapped texts beside the others.
 FRAME_PROBES = (BLACK, ONE, SHUFFLED, REVERSED)
 
 
@@ -64,16 +65,9 @@ def swap_phrases(record: TextRecord) -> TextRecord:
   )
 
 
-def answer_prior(
-    training: Iterable[TextRecord], evaluated: Iterable[TextRecord]
-) -> float:
-  """Percent right of the most frequent training answer to questions of the same type."""
-  counts: dict[str, Counter[str]] = {}
-  for record in training:
-    counts.setdefault(record.question_type, Counter())[record.answer] += 1
-  best = {kind: found.most_common(1)[0][0] for kind, found in counts.items()}
-  right = [best.get(record.question_type) == record.answer for record in evaluated]
-  return 100.0 * float(np.mean(right))
+def changed_by_swap(records: Iterable[TextRecord]) -> Bool[np.ndarray, " n"]:
+  """Which texts `swap_phrases` changes."""
+  return np.array([swap_phrases(record).text != record.text for record in records])
 
 
 def _shuffle(count: int, key: int) -> np.ndarray:

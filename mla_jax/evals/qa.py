@@ -19,6 +19,7 @@ def accuracy(
     *,
     clusters: Shaped[np.ndarray, " n"] | None = None,
     dataset_types: QuestionTypes | None = None,
+    references: Sequence[Sequence[str]] | None = None,
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -38,12 +39,15 @@ def accuracy(
     clusters: `[n]`, the video of each question; the interval draws whole videos. None: each
       question by itself.
     dataset_types: names and groups of the dataset's types, e.g. `question_types.ACTIVITYNET_QA`.
+    references: n lists of further right answers, as NExT-OE's test has; None: there are none.
     resamples, seed: of the bootstrap.
 
   Returns:
     A JSON-able dict: "accuracy", "ceiling", "interval" ([low, high] of the accuracy, 95 %) in
     percent, "questions", and "by_type" {type: {"accuracy", "ceiling", "questions"}}, the most
-    frequent type first; with groups of types also "by_group" of the same form.
+    frequent type first; with groups of types also "by_group" of the same form; with references
+    also "accuracy_any_reference" and "ceiling_any_reference", where each of a question's answers
+    is right.
 
   Raises:
     UserError: no question, lists of different length, an unknown type, or a predicted index
@@ -55,17 +59,36 @@ def accuracy(
   )
   known = set(vocabulary)
   answerable = np.array([answer in known for answer in answers])
-  right = answerable & _equal(_as_answers(predicted, vocabulary), answers)
+  chosen = _as_answers(predicted, vocabulary)
+  right = answerable & _equal(chosen, answers)
   interval = bootstrap.mean_interval(
       100.0 * right[:, None], clusters, resamples=resamples, seed=seed
   )
   percents = {"accuracy": 100.0 * right, "ceiling": 100.0 * answerable}
+  more = {}
+  if references is not None:
+    inputs.check_lengths(len(answers), "question", references=references)
+    any_right, any_answerable = _any_reference(chosen, references, known)
+    more = {
+        "accuracy_any_reference": float(100.0 * np.mean(right | any_right)),
+        "ceiling_any_reference": float(100.0 * np.mean(answerable | any_answerable)),
+    }
   return {
       **{name: float(np.mean(values)) for name, values in percents.items()},
       **question_types.tables(percents, types, dataset_types),
       "questions": len(answers),
       "interval": interval[0].tolist(),
+      **more,
   }
+
+
+def _any_reference(
+    predicted: Sequence[str | None], references: Sequence[Sequence[str]], known: set[str]
+) -> tuple[Bool[np.ndarray, " n"], Bool[np.ndarray, " n"]]:
+  """Whether a question's answer is one of its references, and whether one of them is known."""
+  answerable = [known.intersection(right) for right in references]
+  hit = [answer in right for answer, right in zip(predicted, answerable, strict=True)]
+  return np.array(hit), np.array([bool(right) for right in answerable])
 
 
 def _as_answers(

@@ -75,24 +75,31 @@ def text_to_video(
 
 
 def video_to_text(
-    text: Float[np.ndarray, "Q E"], video: Float[np.ndarray, "V E"], owner: Int[np.ndarray, " Q"]
+    text: Float[np.ndarray, "Q E"],
+    video: Float[np.ndarray, "V E"],
+    owner: Int[np.ndarray, " Q"],
+    distractors: Float[np.ndarray, "D E"] | None = None,
 ) -> Ranks:
   """Ranks every video's group of texts for every video that has one, by the group's best text.
 
   The multi-caption protocol of CLIP4Clip (Luo et al. 2021) and X-Pool: the score of a group is
   the maximum over its texts, and a video looks for its own group among all groups. With one text
-  a video this is plain retrieval. Arguments and errors as in `text_to_video`.
+  a video this is plain retrieval. Arguments and errors as in `text_to_video`; each of the
+  `distractors` is a text of no video and stands in the gallery beside the groups.
   """
   text, video, owner = check_embeddings(text, video, owner)
-  gallery, place = distinct(text)
   groups = _Groups(owner)
+  every = text
+  if distractors is not None and len(distractors):
+    extra, _, _ = check_embeddings(distractors, video, np.zeros(len(distractors), int))
+    every = np.concatenate([text, extra])
+  gallery, place = distinct(every)
 
   def rows(start: int, stop: int) -> Float[np.ndarray, "q G"]:
-    return groups.best(_spread(video[groups.video[start:stop]] @ gallery.T, place))
+    scores = _spread(video[groups.video[start:stop]] @ gallery.T, place)
+    return groups.best_and_others(scores)
 
-  return _rank(
-      rows, np.arange(len(groups.video)), len(groups.video), len(text), video=groups.video
-  )
+  return groups.rank(rows, len(every))
 
 
 def text_to_video_from_scores(
@@ -108,18 +115,22 @@ def text_to_video_from_scores(
 
 
 def video_to_text_from_scores(
-    scores: Float[np.ndarray, "Q V"], owner: Int[np.ndarray, " Q"]
+    scores: Float[np.ndarray, "Q V"],
+    owner: Int[np.ndarray, " Q"],
+    distractors: Float[np.ndarray, "D V"] | None = None,
 ) -> Ranks:
   """As `video_to_text`, from the same matrix of scores as `text_to_video_from_scores`."""
   scores, owner = _check_scores(scores, owner)
   groups = _Groups(owner)
+  every = scores
+  if distractors is not None and len(distractors):
+    extra, _ = _check_scores(distractors, np.zeros(len(distractors), int))
+    every = np.concatenate([scores, extra])
 
   def rows(start: int, stop: int) -> Float[np.ndarray, "q G"]:
-    return groups.best(scores[:, groups.video[start:stop]].T)
+    return groups.best_and_others(every[:, groups.video[start:stop]].T)
 
-  return _rank(
-      rows, np.arange(len(groups.video)), len(groups.video), len(scores), video=groups.video
-  )
+  return groups.rank(rows, len(every))
 
 
 def summarise(
@@ -147,18 +158,26 @@ def summarise(
 
 
 class _Groups:
-  """The texts of each video that has any, videos ascending."""
+  """The texts of each video that has any, videos ascending; then texts of no video."""
 
   def __init__(self, owner: Int[np.ndarray, " Q"]) -> None:
     self._order = np.argsort(owner, kind="stable")
     self.video, self._start = np.unique(owner[self._order], return_index=True)
     self._in_order = bool(np.all(self._order[1:] > self._order[:-1]))
 
-  def best(self, scores: Float[np.ndarray, "q Q"]) -> Float[np.ndarray, "q G"]:
-    """The maximum over each group's texts."""
+  def best_and_others(self, scores: Float[np.ndarray, "q every"]) -> Float[np.ndarray, "q G"]:
+    """The maximum over each group's texts, and the scores of the texts behind them."""
+    own, others = scores[:, : len(self._order)], scores[:, len(self._order) :]
     if not self._in_order:
-      scores = scores[:, self._order]
-    return np.maximum.reduceat(scores, self._start, axis=1)
+      own = own[:, self._order]
+    best = np.maximum.reduceat(own, self._start, axis=1)
+    return np.concatenate([best, others], axis=1) if others.shape[1] else best
+
+  def rank(self, rows: ScoreRows, texts: int) -> Ranks:
+    """Each video looks for its own group among all groups and what is behind them."""
+    count = len(self.video)
+    gallery = count + texts - len(self._order)
+    return _rank(rows, np.arange(count), gallery, texts, video=self.video)
 
 
 def _rank(

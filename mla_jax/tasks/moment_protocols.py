@@ -9,7 +9,7 @@ import numpy as np
 
 from mla_jax.data.records import TextRecord
 from mla_jax.errors import UserError
-from mla_jax.evals import didemo, highlights, localisation
+from mla_jax.evals import didemo, grounding, highlights, localisation
 from mla_jax.evals.highlight_rows import CLIP_SECONDS
 
 CHUNK_SECONDS = 5.0  # DiDeMo's.
@@ -73,7 +73,7 @@ def one_moment(
     if len(record.moments) != 1:
       raise UserError(
           f"text {record.item_id} of {record.video_id}: has {len(record.moments)} moments, "
-          "eval.moments='windows' takes one: set it to 'didemo' or 'qvhighlights'"
+          "eval.moments='windows' takes one: set it to 'didemo', 'qvhighlights' or 'nextgqa'"
       )
   truth = np.array([record.moments[0] for record in records])
   clusters = np.array([record.video_id for record in records])
@@ -159,10 +159,30 @@ def highlight_moments(
   return Found(metrics | {"baselines": blind}, float(metrics["brief"]["MR-full-mAP"]), first)
 
 
+def grounded_questions(
+    records: Sequence[TextRecord], proposals: Proposals, nms: float, resamples: int
+) -> Found:
+  """NExT-GQA: the best window of a question, against the one of its moments that it meets best."""
+  del nms  # One window is given.
+  truth = [record.moments for record in records]
+  clusters = np.array([record.video_id for record in records])
+
+  def score(windows: np.ndarray) -> dict[str, Any]:
+    return grounding.grounding(windows, truth, clusters=clusters, resamples=resamples)
+
+  first = np.array([proposals.best(row, 1.0)[0, :2] for row in range(len(records))])
+  blind = {
+      name: score(windows) for name, windows in baseline_windows(records, proposals).items()
+  }
+  metrics = score(first)
+  return Found(metrics | {"baselines": blind}, float(metrics["mean_iou"]), first)
+
+
 PROTOCOLS = {
     "windows": one_moment,
     "didemo": didemo_moments,
     "qvhighlights": highlight_moments,
+    "nextgqa": grounded_questions,
 }
 
 

@@ -106,6 +106,7 @@ def _evaluation(
     vocabulary: list[str],
 ) -> Evaluation:
   records = texts.store.read(texts.split, texts.items)
+  references = [record.references for record in records]
   metrics: dict[str, Any] = qa.accuracy(
       predicted,
       [record.answer for record in records],
@@ -113,6 +114,7 @@ def _evaluation(
       vocabulary,
       clusters=np.array([record.video_id for record in records]),
       dataset_types=dataset_types(texts, records),
+      references=references if any(references) else None,
       resamples=resamples,
   ) | {"questions": len(records), "questions_without_video": texts.missing}
   rows = [
@@ -126,6 +128,7 @@ def _evaluation(
           "predicted": guess,
           "probability": float(probability[place]),
           "correct": guess == record.answer,
+          **({"references": record.references} if record.references else {}),
       }
       for place, (record, guess) in enumerate(zip(records, predicted, strict=True))
   ]

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 import numpy as np
 
-from mla_jax.data import pipeline
+from mla_jax.data import pipeline, probes
 from mla_jax.data.examples import NOTHING_MORE
 from mla_jax.data.pipeline import Reader
 from mla_jax.data.sources import Texts
@@ -83,20 +83,23 @@ class Retrieval(Task):
 
     score = segment_scores.scorer(self.losses.segment_variant, self.losses.segment_temperature)
 
+    def texts_of(params: Params, texts: Texts, reader: Reader) -> Embedded:
+      queries = pipeline.text_batches(reader, texts, sizes.batch)
+      return collect(embed_text, params, queries, mesh, len(texts.items))
+
     def evaluate(params: Params, texts: Texts) -> Evaluation:
       ids, owner = np.unique(texts.videos, return_inverse=True)
       videos = pipeline.video_batches(reader, texts, sizes.batch)
-      queries = pipeline.text_batches(reader, texts, sizes.batch)
       video = collect(embed_video, params, videos, mesh, len(ids))
-      text = collect(embed_text, params, queries, mesh, len(texts.items))
-      ranked = _Ranked.by_global(text["whole"], video["whole"], owner)
+      text = texts_of(params, texts, reader)
+      others = _distractors(reader, texts, functools.partial(texts_of, params, texts))
+      ranked = _Ranked.by_global(text, video, owner, others)
       rows: dict[str, Any] = {}
       if with_segments:
         scale = apply(model, params, lambda module: module.scales().segment_log_scale)
-        parts = segment_scores.score_all(score, text, video, scale)
+        both = functools.partial(_both_levels, video, score, scale, sizes.segment_score)
         rows = ranked.summarise(sizes.resamples, "_global_only")
-        whole = text["whole"] @ video["whole"].T
-        ranked = _Ranked.by_scores(whole + sizes.segment_score * parts, owner)
+        ranked = _Ranked.by_scores(both(text), owner, both(others) if others else None)
       rows = ranked.summarise(sizes.resamples) | rows
       if sizes.rescoring:
         scale = jnp.exp(apply(model, params, MLA.scales).global_log_scale)
@@ -119,6 +122,25 @@ def _embedded(encoded: Encoded, with_segments: bool) -> Embedded:
   return whole | {"parts": encoded.segment_embedding, "real": encoded.segment_mask}
 
 
+def _distractors(
+    reader: Reader, texts: Texts, embed: Callable[[Reader], Embedded]
+) -> Embedded | None:
+  """Texts a probe puts beside the others: those that differ with their phrases exchanged."""
+  if reader.probe != probes.DISTRACTORS:
+    return None
+  changed = probes.changed_by_swap(texts.store.read(texts.split, texts.items))
+  swapped = embed(dataclasses.replace(reader, probe=probes.SWAPPED))
+  return {name: value[changed] for name, value in swapped.items()}
+
+
+def _both_levels(
+    video: Embedded, score: Any, log_scale: jax.Array, weight: float, text: Embedded
+) -> np.ndarray:
+  """Scores [Q, V]: the global cosine and `weight` times the segments' score."""
+  parts = segment_scores.score_all(score, text, video, log_scale)
+  return text["whole"] @ video["whole"].T + weight * parts
+
+
 @dataclasses.dataclass(frozen=True)
 class _Ranked:
   """Ranks in both directions, and the scores they come from, a block of texts at a time."""
@@ -129,19 +151,25 @@ class _Ranked:
   rescore: Callable[..., dict[str, Any]]  # `rescoring.rescored` of the same scores.
 
   @classmethod
-  def by_global(cls, text: np.ndarray, video: np.ndarray, owner: np.ndarray) -> "_Ranked":
+  def by_global(
+      cls, texts: Embedded, videos: Embedded, owner: np.ndarray, distractors: Embedded | None
+  ) -> "_Ranked":
+    text, video = texts["whole"], videos["whole"]
+    others = distractors["whole"] if distractors else None
     return cls(
         retrieval.text_to_video(text, video, owner),
-        retrieval.video_to_text(text, video, owner),
+        retrieval.video_to_text(text, video, owner, others),
         lambda rows: text[rows] @ video.T,
         functools.partial(rescoring.rescored_embeddings, text, video, owner),
     )
 
   @classmethod
-  def by_scores(cls, scores: np.ndarray, owner: np.ndarray) -> "_Ranked":
+  def by_scores(
+      cls, scores: np.ndarray, owner: np.ndarray, distractors: np.ndarray | None
+  ) -> "_Ranked":
     return cls(
         retrieval.text_to_video_from_scores(scores, owner),
-        retrieval.video_to_text_from_scores(scores, owner),
+        retrieval.video_to_text_from_scores(scores, owner, distractors),
         lambda rows: scores[rows],
         functools.partial(rescoring.rescored, scores, owner),
     )

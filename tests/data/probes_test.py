@@ -1,10 +1,8 @@
 """What a probe leaves of an input, and what it must not touch."""
 
-
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
-import pytest
 
 from mla_jax.data import probes
 from mla_jax.data.annotations.schema import Segment
@@ -86,11 +84,8 @@ def test_swapping_twice_gives_the_text_back(one):
   assert [(s.start, s.end) for s in again.segments] == [(s.start, s.end) for s in one.segments]
 
 
-def test_the_answer_prior_is_of_the_questions_type_and_of_training_alone():
-  def asked(kind, answer):
-    return record("q", [], question_type=kind, answer=answer)
-
-  training = [asked("who", "man"), asked("who", "man"), asked("who", "dog"), asked("how", "two")]
-  evaluated = [asked("who", "man"), asked("who", "dog"), asked("how", "two"), asked("why", "man")]
-  assert probes.answer_prior(training, evaluated) == 50.0
-  assert probes.answer_prior(training, [asked("why", "man")]) == pytest.approx(0.0)
+def test_texts_that_a_swap_changes():
+  two = record("a dog, a cat", [Segment(0, 5), Segment(7, 12)])
+  same = record("a dog, a dog", [Segment(0, 5), Segment(7, 12)])
+  one = record("a dog", [Segment(0, 5)])
+  assert probes.changed_by_swap([two, same, one]).tolist() == [True, False, False]

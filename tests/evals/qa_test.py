@@ -48,6 +48,24 @@ def test_answers_outside_the_vocabulary_are_wrong_and_stay_in_the_denominator() 
   assert none["accuracy"] == 0.0
 
 
+def test_further_right_answers_are_a_number_of_their_own() -> None:
+  """NExT-OE's second answers: right where they can be given, and never in "accuracy"."""
+  references = [["dog"], ["zebra", "two"], ["man"], [], []]
+  chosen = ["dog", "two", "man", "two", None]
+  predicted = np.array([VOCABULARY.index(answer) if answer else -1 for answer in chosen])
+  result = qa.accuracy(predicted, ANSWERS, TYPES, VOCABULARY, references=references)
+  plain = qa.accuracy(predicted, ANSWERS, TYPES, VOCABULARY)
+  assert result.pop("accuracy_any_reference") == pytest.approx(80.0)
+  assert result.pop("ceiling_any_reference") == pytest.approx(100.0)
+  assert result == plain
+  assert result["accuracy"] == pytest.approx(20.0)
+  # An answer that a vocabulary of training answers cannot give is not right by being a reference.
+  unknown = qa.accuracy(["zebra"], ["man"], ["who"], VOCABULARY, references=[["zebra"]])
+  assert (unknown["accuracy_any_reference"], unknown["ceiling_any_reference"]) == (0.0, 100.0)
+  with pytest.raises(UserError, match="references"):
+    qa.accuracy(["man"], ["man"], ["who"], VOCABULARY, references=[])
+
+
 @given(st.lists(st.tuples(st.integers(-1, 2), st.integers(0, 4), st.integers(0, 2)), min_size=1))
 def test_equals_loops(rows: list[tuple[int, int, int]]) -> None:
   possible = [*VOCABULARY, "zebra", "<unk>"]

@@ -256,3 +256,31 @@ def test_a_product_that_overflows_is_named() -> None:
   mixed = np.array([[3e38, -3e38]], np.float32)
   with pytest.raises(UserError, match="query 0 has a NaN"), np.errstate(all="ignore"):
     retrieval.text_to_video(mixed, huge, np.array([0]))
+
+
+def test_distractors_stand_in_the_gallery_of_texts() -> None:
+  """Against a loop: a text of no video pushes a video's own group back, ties shared."""
+  rng = np.random.default_rng(3)
+  video, owner = rng.normal(size=(7, 4)), np.array([0, 0, 1, 2, 3, 4, 4, 5, 6, 6])
+  text, others = rng.normal(size=(10, 4)), rng.normal(size=(5, 4))
+  others[0] = text[2]  # A tie with the own text of video 1.
+  scores, beside = text @ video.T, others @ video.T
+  expected = []
+  for v in range(7):
+    groups = [scores[owner == other, v].max() for other in range(7)]
+    own = groups[v]
+    rivals = np.array([s for other, s in enumerate(groups) if other != v] + beside[:, v].tolist())
+    close = np.isclose(rivals, own, rtol=0, atol=1e-12)
+    expected.append(1 + (rivals[~close] > own).sum() + 0.5 * close.sum())
+  found = retrieval.video_to_text(text, video, owner, others)
+  assert found.gallery == 12
+  assert found.rank.tolist() == expected
+  assert retrieval.video_to_text_from_scores(scores, owner, beside).rank.tolist() == expected
+  plain = retrieval.video_to_text(text, video, owner)
+  none = retrieval.video_to_text(text, video, owner, others[:0])
+  assert (none.rank.tolist(), none.gallery) == (plain.rank.tolist(), plain.gallery)
+  shuffled = np.random.default_rng(0).permutation(10)
+  moved = retrieval.video_to_text(text[shuffled], video, owner[shuffled], others)
+  assert moved.rank.tolist() == expected
+  with pytest.raises(UserError, match="not finite"):
+    retrieval.video_to_text(text, video, owner, np.full((1, 4), np.nan))

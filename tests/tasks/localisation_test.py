@@ -216,3 +216,15 @@ def test_qvhighlights_scores_windows_and_clips():
   assert metrics["baselines"]["middle"]["brief"]["HL-min-VeryGood-mAP"] < 60
   with pytest.raises(UserError, match="length is not in the annotations"):
     moment_protocols.fixed_windows("qvhighlights", [record("1", (0.0, 1.0), duration=np.nan)])
+
+
+def test_a_questions_evidence_is_one_of_several_moments():
+  """NExT-GQA: the first window counts, [9, 19], with the moment it meets best."""
+  records = [record("1", (0.0, 2.0), (9.0, 29.0)), record("2", (20.0, 30.0))]
+  assert moment_protocols.fixed_windows("nextgqa", records).shape == (0, 2)
+  found = moment_protocols.grounded_questions(records, proposals(2), 0.5, 10)
+  assert found.first.tolist() == [[9, 19]] * 2
+  assert found.metrics["mean_iop"] == 50.0
+  assert found.metrics["mean_iou"] == found.main == pytest.approx(100 * 0.5 / 2)
+  blind = found.metrics["baselines"]["whole_video"]
+  assert blind["mean_iou"] == pytest.approx(100 * (20 / 30 + 10 / 30) / 2)

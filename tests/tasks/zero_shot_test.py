@@ -101,3 +101,13 @@ def test_what_it_has_no_head_for_is_one_line(trained, task, texts, more, message
   with pytest.raises(UserError, match=message) as error:
     evaluate(trained, task, texts, **more)
   assert "\n" not in str(error.value)
+
+
+def test_it_finds_evidence_for_questions(trained):
+  """NExT-GQA's protocol, here with one moment a text."""
+  more = CONTRASTIVE | {"eval.moments": "nextgqa"}
+  result, rows = evaluate(trained, "localisation", "localisation", **more)
+  assert result["questions"] == len(rows)
+  assert result["mean_iou"] == pytest.approx(100 * np.mean([row["iou"] for row in rows]))
+  assert result["mean_iop"] >= result["mean_iou"]
+  assert result["baselines"]["whole_video"]["mean_iou"] == pytest.approx(50.0)  # 3 of 6 s.

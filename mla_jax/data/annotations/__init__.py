@@ -49,6 +49,7 @@ DATASETS: dict[str, Reader] = {
     "webvid_retrieval": _lazy("webvid", "read_retrieval"),
     "howto100m": _lazy("howto100m", "read_narrations"),
     "timed_captions": _lazy("timed_captions", "read_timed_captions"),
+    "timed_localisation": _lazy("timed_captions", "read_localisation"),
     "demo_retrieval": _lazy("demo", "read_retrieval"),
     "demo_qa": _lazy("demo", "read_qa"),
     "demo_timed_captions": _lazy("demo", "read_timed_captions"),

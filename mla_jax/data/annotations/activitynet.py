@@ -7,7 +7,7 @@ import pathlib
 
 from mla_jax.data.annotations import files, paragraphs
 from mla_jax.data.annotations.paragraphs import TimedVideo
-from mla_jax.data.annotations.schema import Annotations, Count, Segment, TextItem, Video
+from mla_jax.data.annotations.schema import Annotations, Count, TextItem, Video
 from mla_jax.data.annotations.tally import Tally
 from mla_jax.errors import UserError
 
@@ -42,12 +42,8 @@ def read_localisation(directory: pathlib.Path) -> Annotations:
   Sentences whose end is not after their start (4 of train) are left out, and named in a note.
   """
   splits, notes = _read(directory, "left out")
-  items = [
-      TextItem(f"{timed.video_id}@{split}@{number}", timed.video_id, split, text,
-               (Segment(0, len(text), *window),), moments=(window,), duration=timed.duration)
-      for split, videos in splits.items()
-      for timed in videos
-      for number, (text, window) in enumerate(timed.sentences) if window]
+  items = [query for split, videos in splits.items()
+           for timed in videos for query in paragraphs.queries(timed, split)]
   return _annotations("localisation", items, splits, notes)
 
 

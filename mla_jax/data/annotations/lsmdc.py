@@ -34,7 +34,7 @@ def read_retrieval(directory: pathlib.Path) -> Annotations:
     for number, line in files.read_lines(path):
       where = f"{path}: line {number}"
       row = line.split("\t")
-      tables.check_width(row, _COLUMNS, f"{where}: separated by tabs, it")
+      tables.check_width(row, _COLUMNS, f"{where} cut at tabs")
       clip = files.check_id(row[0].strip(), where)
       text = tally.text(row[-1], f"{where}: the sentence", "sentences")
       if text in sentences.setdefault(clip, []):

@@ -62,6 +62,15 @@ def paragraph(
   return TextItem(item_id, video_id, split, text, tuple(segments))
 
 
+def queries(timed: TimedVideo, split: str) -> list[TextItem]:
+  """A text for every sentence that has a window, which is its moment."""
+  video = timed.video_id
+  return [
+      TextItem(f"{video}@{split}@{number}", video, split, text,
+               (Segment(0, len(text), *window),), moments=(window,), duration=timed.duration)
+      for number, (text, window) in enumerate(timed.sentences) if window]
+
+
 def _pairs(record: dict[str, Any], where: str) -> Iterator[tuple[int, Any, Window]]:
   sentences = files.field(record, "sentences", list, where)
   times = files.field(record, "timestamps", list, where)

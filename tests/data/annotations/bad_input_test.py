@@ -198,6 +198,22 @@ def test_bad_csv_splits(tmp_path: pathlib.Path, content: str, message: str) -> N
     annotations.read("msrvtt_retrieval", tmp_path)
 
 
+_TABLES = [(dataset, name) for dataset in EVERY for name, text in layouts.FILES[dataset].items()
+           if name.endswith(".csv") and set(text) & {",", "\t"}]
+
+
+@pytest.mark.parametrize(("dataset", "name"), _TABLES)
+def test_tabs_in_the_place_of_commas_and_the_other_way_round(
+    dataset: str, name: str, tmp_path: pathlib.Path
+) -> None:
+  layouts.write(dataset, tmp_path)
+  path = tmp_path / name
+  path.write_text(path.read_text().translate(str.maketrans("\t,", ",\t")))
+  with pytest.raises(UserError, match=r"(separated by|too few columns)") as caught:
+    annotations.read(dataset, tmp_path)
+  assert str(path) in str(caught.value)
+
+
 def test_a_csv_row_that_is_cut_short(tmp_path: pathlib.Path) -> None:
   layouts.write("msrvtt_retrieval", tmp_path)
   (tmp_path / "MSRVTT_JSFUSION_test.csv").write_text("key,video_id,sentence\nret0,video10\n")

@@ -28,7 +28,7 @@ def test_lsmdc(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize(("line", "message"), [
-    (f"{_CLIP}\t1\t2\t3\t4", r"line 1: separated by tabs, it: has too few columns \(5, not 6\)"),
+    (f"{_CLIP}\t1\t2\t3\t4", r"line 1 cut at tabs: has too few columns \(5, not 6\)"),
     (f"{_CLIP}\t1\t2\t3\t4\ta\tb", r"has too many columns \(7, not 6\)"),
     (f"{_CLIP},1,2,3,4,a", r"has too few columns \(1, not 6\)"),
     ("a/b\t1\t2\t3\t4\tShe runs.", r"line 1: id 'a/b' is not safe"),

@@ -82,6 +82,7 @@ FILES: dict[str, Mapping[str, Any]] = {
         "test_list.txt": "zz.5u_5_20\n\n",
     },
     "timed_captions": {"segments.json": TIMED},
+    "timed_localisation": {"segments.json": TIMED},
     "lsmdc_retrieval": {
         "LSMDC16_annos_training.csv":
             _LSMDC.format("0001_American_Beauty", "SOMEONE sits.") +

@@ -46,6 +46,24 @@ def mutate(files: Mapping[str, str], others: Mapping[str, str], rng: random.Rand
   return folder
 
 
+def change_value(content: bytes, rng: random.Random) -> bytes:
+  """One value of a file in place of which another stands; no entry, row or line is taken out."""
+  try:
+    value = json.loads(content)
+  except ValueError:
+    changed = _token(content, rng)
+    return changed if len(changed.split()) >= len(content.split()) else content
+  return json.dumps(_change_leaf(value, rng)).encode()
+
+
+def _change_leaf(value: Any, rng: random.Random) -> Any:
+  if not isinstance(value, list | dict) or not value:
+    return rng.choice(_VALUES)
+  key = rng.choice(sorted(value)) if isinstance(value, dict) else rng.randrange(len(value))
+  value[key] = _change_leaf(value[key], rng)
+  return value
+
+
 def _truncate(content: bytes, rng: random.Random) -> bytes:
   return content[: rng.randrange(len(content) + 1)]
 

@@ -82,6 +82,9 @@ def test_msrvtt_mini_segments(real_data: pathlib.Path) -> None:
   assert sum(len(item.segments) for item in read.items) == 6689
   assert len(read.items) == 2172
   captions = annotations.read("msrvtt_retrieval", real_data / "msrvtt_mini")
+  queries = annotations.read("timed_localisation", real_data / "msrvtt_mini")
+  by_split = collections.Counter(item.split for item in queries.items)
+  assert by_split == {"train": 6556, "validate": 133}
   held_out = {item.video_id for item in captions.items if item.split == "validate"}
   assert not held_out & {item.video_id for item in read.items if item.split == "train"}
   assert {item.split for item in read.items} == {"train", "validate"}

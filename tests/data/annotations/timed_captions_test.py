@@ -98,3 +98,21 @@ def test_malformed_entries(tmp_path: pathlib.Path, change: dict[str, Any], messa
 def test_no_file(tmp_path: pathlib.Path) -> None:
   with pytest.raises(UserError, match=r"has neither segments.json nor any of train"):
     annotations.read("timed_captions", tmp_path)
+
+
+def test_queries_have_one_moment_each(tmp_path: pathlib.Path) -> None:
+  layouts.write("timed_localisation", tmp_path)
+  layouts.write("msrvtt_retrieval", tmp_path)
+  read = annotations.read("timed_localisation", tmp_path)
+  assert (read.family, read.task) == ("timed", "localisation")
+  found = {item.item_id: (item.text, item.moments, item.duration) for item in read.items}
+  assert found == {
+      "video10@train@0": ("A dog runs.", ((0.0, 3.0),), 8.0),
+      "video10@train@1": ("It jumps over a log", ((2.5, 8.0),), 8.0),
+      "video12@validate@0": ("A woman sings.", ((0.0, 2.0),), 4.0),
+      "video13@train@0": ("A car.", ((0.0, 1.0),), 2.0),
+  }
+  assert all(item.segments[0].end == len(item.text) for item in read.items)
+  assert ("segments.json: 1 sentences had an end that is not after their start: left out "
+          "(video10 2: 6-6)" in read.notes)
+  assert Count("train sentences", 3, None) in read.counts

@@ -1,0 +1,84 @@
+"""Whether a question's evidence was found: NExT-GQA's overlap with the best of several windows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jaxtyping import Bool, Float, Shaped
+import numpy as np
+
+from mla_jax.errors import UserError
+from mla_jax.evals import bootstrap, inputs
+from mla_jax.evals.localisation import temporal_iou
+
+THRESHOLDS = (0.3, 0.5)
+
+
+def grounding(
+    windows: Float[np.ndarray, "n 2"],
+    truth: Sequence[Sequence[Sequence[float]]],
+    *,
+    correct: Bool[np.ndarray, " n"] | None = None,
+    clusters: Shaped[np.ndarray, " n"] | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+  """Overlap of the one window given for each question with the true window it meets best.
+
+  IoP is the share of the given window that lies in the true one, IoU is as ever; each takes the
+  true window where it is highest, as doc-doc/NExT-GQA:eval_ground.py. A window without length has
+  an IoP of 1 inside a true window, and an IoU of 0.
+
+  Args:
+    windows: `[n, 2]` s.
+    truth: n lists of one or more windows in seconds.
+    correct: `[n]`, whether the question was answered right.
+    clusters: `[n]`, the video of each question; intervals draw whole videos. None: each by itself.
+    resamples, seed: of the bootstrap.
+
+  Returns:
+    A JSON-able dict, in percent: "mean_iop", "iop_0.3", "iop_0.5", "mean_iou", "iou_0.3",
+    "iou_0.5", "questions", and "interval" {name: [low, high]} (95 %); with `correct` also
+    "accuracy" and "acc_gqa", right with an IoP of 0.5 or more.
+
+  Raises:
+    UserError: no question, lists that do not fit, NaN, or a question without a true window.
+  """
+  windows = inputs.finite("windows", windows)
+  clusters = inputs.clusters_of(clusters, len(windows))
+  inputs.check_lengths(len(windows), "question", truth=truth, clusters=clusters)
+  if windows.shape != (len(truth), 2):
+    raise UserError(f"evaluation: windows {windows.shape}: give [n, 2]")
+  best = np.array([_best(i, windows[i], true) for i, true in enumerate(truth)])
+  columns = {
+      name: 100.0 * column
+      for kind, values in zip(("iou", "iop"), best.T, strict=True)
+      for name, column in {
+          f"mean_{kind}": values, **{f"{kind}_{m:g}": values >= m for m in THRESHOLDS}
+      }.items()
+  }
+  if correct is not None:
+    inputs.check_lengths(len(windows), "question", correct=correct)
+    right = np.asarray(correct, bool)
+    columns |= {"accuracy": 100.0 * right, "acc_gqa": 100.0 * (right & (best[:, 1] >= 0.5))}
+  values = np.stack(list(columns.values()), axis=1)
+  intervals = bootstrap.mean_interval(values, clusters, resamples=resamples, seed=seed)
+  return {
+      **dict(zip(columns, values.mean(axis=0).tolist(), strict=True)),
+      "questions": len(windows),
+      "interval": dict(zip(columns, intervals.tolist(), strict=True)),
+  }
+
+
+def _best(
+    place: int, window: Float[np.ndarray, "2"], true: Sequence[Sequence[float]]
+) -> tuple[float, float]:
+  """The highest IoU and the highest IoP of a window with any of the true ones."""
+  if not len(true):
+    raise UserError(f"evaluation: question {place} has no true window: leave it out")
+  windows = inputs.finite("true windows", np.array(true, np.float64)).reshape(-1, 2)
+  start, end = window
+  inside = np.minimum(windows[:, 1], end) - np.maximum(windows[:, 0], start)
+  if end == start:
+    return 0.0, float(np.any(inside == 0))
+  share = np.where(inside > 0, inside, 0.0) / abs(end - start)
+  return float(temporal_iou(window, windows).max()), float(share.max())
