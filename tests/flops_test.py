@@ -27,6 +27,8 @@ def _config(task: str, changes: dict[str, Any]) -> Any:
 
 
 PIXELS = {"model.video.kind": "pixels", "data.image_size": 64, "model.video.motion": True}
+NOT_ALIGNED = {"loss.global_weight": 0.0, "loss.segment_weight": 0.0}
+SPANS = {"model.head": "span", "model.num_answers": 2, "loss.segment_pairing": "timed+latent"}
 
 
 @pytest.mark.parametrize(
@@ -37,16 +39,24 @@ PIXELS = {"model.video.kind": "pixels", "data.image_size": 64, "model.video.moti
         ("open_ended_qa", PIXELS | {"model.video.frame_layers": 1}),
         ("open_ended_qa", {"model.fusion.layers": 4, "model.video.temporal_layers": 3}),
         ("open_ended_qa", {"model.fusion.kind": "late", "data.num_frames": 16}),
+        ("open_ended_qa", NOT_ALIGNED | {"model.use_video": False}),
+        ("multiple_choice_qa", {"model.num_answers": 1, "data.candidates": 3}),
         (
-            "open_ended_qa",
-            {"model.use_video": False, "loss.global_weight": 0.0, "loss.segment_weight": 0.0},
+            "multiple_choice_qa",
+            {"eval.scoring": "contrastive", "data.captions": 2, "loss.segment_weight": 0.0},
         ),
+        ("multiple_choice_qa", NOT_ALIGNED | {"eval.scoring": "contrastive"}),
+        ("counting", {"model.num_answers": 1, "data.captions": 2}),
+        ("counting", NOT_ALIGNED | {"model.num_answers": 10, "model.head": "ordinal"}),
+        ("localisation", SPANS | {"data.num_frames": 24, "data.captions": 2}),
+        ("localisation", NOT_ALIGNED | SPANS | {"model.fusion.layers": 4}),
+        ("localisation", {"eval.scoring": "contrastive", "model.num_answers": 0}),
     ],
 )
 def test_the_count_is_that_of_xla_within_five_percent(task: str, changes: dict[str, Any]) -> None:
   config = _config(task, changes)
   model, made, mesh = build_model(config.model), make_task(config), make_mesh(config.mesh)
-  batch = batch_spec.train_batch(config, ROWS, answers=made.needs_answers)
+  batch = batch_spec.train_batch(config, ROWS, answers=made.needs_answers, wanted=made.wanted)
   params = jax.eval_shape(init_params(model, config))
 
   def loss(params: Any, batch: Any) -> jax.Array:

@@ -28,13 +28,16 @@ class Chip:
   link_bandwidth: float
 
 
-# cloud.google.com/tpu/docs/v4, v5e, v5p and v6e: peak compute per chip (bf16), HBM capacity and
-# bandwidth per chip, inter-chip interconnect bandwidth per chip (2400, 1600, 4800, 3200 Gbps).
+# docs.cloud.google.com/tpu/docs/v4, v5e, v5p-training and v6e, as read in 2026: "peak compute per
+# chip (bf16)", "HBM capacity" and "bandwidth", and half of the "bidirectional inter-chip
+# interconnect bandwidth (per chip)" (400, 1200, 800 GBps). The v4 page has none: 6 links of 50 GB/s
+# (Jouppi et al. 2023, arXiv 2304.01433, table 4). The capacity is taken in powers of ten, although
+# chips have powers of two: the compiler keeps some for itself (a v5e's has 15.75 GiB to give).
 CHIPS = {
-    "v4": Chip(32e9, 1228e9, 275e12, 300e9),
+    "v4": Chip(32e9, 1200e9, 275e12, 300e9),
     "v5e": Chip(16e9, 819e9, 197e12, 200e9),
     "v5p": Chip(95e9, 2765e9, 459e12, 600e9),
-    "v6e": Chip(32e9, 1638e9, 918e12, 400e9),
+    "v6e": Chip(32e9, 1600e9, 918e12, 400e9),
 }
 _USE = "use cpu, cpu:N, cuda:NAME, or a TPU such as v5e:16x16 (v4, v5e, v5p, v6e)"
 
