@@ -31,8 +31,8 @@ class Chip:
 # docs.cloud.google.com/tpu/docs/v4, v5e, v5p-training and v6e, as read in 2026: "peak compute per
 # chip (bf16)", "HBM capacity" and "bandwidth", and half of the "bidirectional inter-chip
 # interconnect bandwidth (per chip)" (400, 1200, 800 GBps). The v4 page has none: 6 links of 50 GB/s
-# (Jouppi et al. 2023, arXiv 2304.01433, table 4). The capacity is taken in powers of ten, although
-# chips have powers of two: the compiler keeps some for itself (a v5e's has 15.75 GiB to give).
+# (Jouppi et al. 2023, arXiv 2304.01433). Capacities are in powers of ten although the chips have
+# powers of two: the compiler keeps some for itself (of a v5e's 16 GiB it has 15.75 to give).
 CHIPS = {
     "v4": Chip(32e9, 1200e9, 275e12, 300e9),
     "v5e": Chip(16e9, 819e9, 197e12, 200e9),
