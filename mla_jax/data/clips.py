@@ -126,14 +126,11 @@ def _pixels(
   window = tf.stack([corner[0], corner[1], edge, edge])
   clip = tf.map_fn(
       lambda frame: tf.io.decode_and_crop_jpeg(frame, window, channels=3),
-      frames,
+      tf.boolean_mask(frames, mask),
       fn_output_signature=tf.uint8,
   )
   clip = tf.cond(edge == size, lambda: clip, lambda: _resize(clip, size))
-  return tf.ensure_shape(
-      tf.where(mask[:, None, None, None], clip, tf.zeros((), tf.uint8)),
-      (shapes.frames, size, size, 3),
-  )
+  return tf.scatter_nd(tf.where(mask), clip, (shapes.frames, size, size, 3))
 
 
 def _resize(clip: tf.Tensor, size: int) -> tf.Tensor:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import importlib.util
 import os
 import re
 
@@ -87,9 +88,10 @@ def _describe(
   try:
     found = topologies.get_topology_desc(platform=platform, topology_name=layout, **options)
   except (RuntimeError, NotImplementedError, ValueError) as error:
+    if platform == "tpu" and importlib.util.find_spec("libtpu") is None:
+      needs = "needs libtpu, the compiler for TPUs: pip install 'mla_jax[aot]'"
+      raise UserError(f"--topology={name}: {needs}") from error
+    needs = {"tpu": "a layout that exists", "cuda": "a CUDA plugin that compiles without a GPU"}
     reason = str(error).splitlines()[0]
-    needs = {"tpu": "libtpu (the extra [tpu])", "cuda": "a CUDA plugin that compiles without a GPU"}
-    raise UserError(
-        f"--topology={name}: {reason}: needs {needs[platform]} and a layout that exists"
-    ) from error
+    raise UserError(f"--topology={name}: {reason}: needs {needs[platform]}") from error
   return list(found.devices)

@@ -1,7 +1,9 @@
 """The planned step is the trained one: same batch, same program, memory by the compiler's count."""
 
 import dataclasses
+import importlib.util
 import json
+import sys
 from typing import Any
 
 import jax
@@ -12,7 +14,7 @@ from mla_jax import run as run_lib
 from mla_jax.data import batch_spec, sources
 from mla_jax.errors import UserError
 from mla_jax.planner import compile as compile_lib
-from mla_jax.planner import report
+from mla_jax.planner import report, run
 from mla_jax.planner.run import plan
 from mla_jax.planner.topology import CHIPS, Target, open_target
 from tests import tiny
@@ -128,6 +130,25 @@ def test_an_unknown_topology_is_named(name: str) -> None:
     open_target(name)
 
 
+def test_without_the_compiler_for_tpus_it_is_named(monkeypatch) -> None:
+  monkeypatch.setitem(sys.modules, "libtpu", None)  # As if it were not installed, if it is.
+  monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+  with pytest.raises(UserError, match=r"--topology=v5e:2x2: needs libtpu.*mla_jax\[aot\]"):
+    open_target("v5e:2x2")
+
+
+def test_a_batch_that_does_not_divide_over_the_target_is_named() -> None:
+  config = config_lib.load_config(CPU)
+  with pytest.raises(UserError, match="12 rows"):
+    compile_lib.compile_step(config, Target("cpu:8", jax.devices(), None), rows=12)
+
+
+def test_a_mesh_that_does_not_fit_the_target_is_named() -> None:
+  config = config_lib.load_config(CPU, {"mesh.data": 3, "mesh.fsdp": 1})
+  with pytest.raises(UserError, match=r"mesh\.data=3 .* 8 devices"):
+    compile_lib.compile_step(config, Target("cpu:8", jax.devices(), None))
+
+
 def test_a_plan_reads_no_data(tmp_path, capsys, monkeypatch) -> None:
   monkeypatch.setattr(run_lib, "family_dir", None)
   config = config_lib.load_config(CPU)
@@ -138,10 +159,33 @@ def test_a_plan_reads_no_data(tmp_path, capsys, monkeypatch) -> None:
   assert "model FLOPs a step" in capsys.readouterr().out
 
 
-@pytest.mark.slow
-def test_a_tpu_that_is_not_here() -> None:
+@pytest.fixture
+def tpu() -> Target:
   pytest.importorskip("libtpu", reason="libtpu, the compiler for TPUs, is not installed")
+  return open_target("v5e:2x2")
+
+
+def test_a_layout_that_does_not_exist_is_named(tpu: Target) -> None:
+  with pytest.raises(UserError, match=r"--topology=v5e:3x5: .*needs a layout that exists"):
+    open_target("v5e:3x5")
+
+
+@pytest.mark.slow
+def test_a_tpu_that_is_not_here(tpu: Target) -> None:
   config = config_lib.load_config(CPU, {"mesh.data": 1, "mesh.fsdp": -1, "sharding.min_size": 0})
-  compiled = compile_lib.compile_step(config, open_target("v5e:2x2"))
+  compiled = compile_lib.compile_step(config, tpu)
   assert report.fits(compiled, CHIPS["v5e"])
   assert report.collective_totals(compiled.collectives)["all-gather"]["bytes"] > 0
+
+
+@pytest.mark.slow
+def test_the_largest_batch_of_a_tpu(tpu: Target, monkeypatch) -> None:
+  """It is found between what the compiler accepts and what it refuses or what does not fit."""
+  config = config_lib.load_config(CPU)
+  small = dataclasses.replace(CHIPS["v5e"], memory_bytes=3e6)
+  target = dataclasses.replace(tpu, chip=small)
+  monkeypatch.setattr(run, "open_target", lambda name: target)
+  most = plan(config, "v5e:2x2", find_batch=True)["largest_batch_per_chip"]
+  assert most > 0
+  for rows, fit in ((most, True), (2 * most, False)):
+    assert report.fits(compile_lib.compile_step(config, target, 4 * rows), small) is fit
