@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import jax
+from ml_collections import ConfigDict
 import pytest
 
 from mla_jax import config_lib, sharding, train_step
@@ -110,9 +111,26 @@ def test_the_largest_batch_is_found_to_within_an_eighth(most: int, start: int) -
   assert 4 * most * 7 / 8 - 4 <= found <= 4 * most
 
 
+def test_the_least_that_collectives_move() -> None:
+  """By hand: 1,000 parameters, 64 texts of one global and 4 segment embeddings of 32 floats."""
+  params = {"kernel": jax.ShapeDtypeStruct((10, 100), "float32")}
+
+  def least(data: int, fsdp: int, **changes: float) -> int:
+    config = config_lib.load_config(CPU, {f"loss.{key}": value for key, value in changes.items()})
+    axes = ConfigDict({"data": data, "fsdp": fsdp})
+    mesh = sharding.make_mesh(axes, jax.devices()[: data * fsdp])
+    return compile_lib.least_collective_bytes(config, 64, params, mesh)
+
+  assert least(1, 1) == 0
+  assert least(8, 1) == 4000 + 64 * 5 * 32 * 4
+  assert least(8, 1, segment_weight=0.0) == 4000 + 64 * 32 * 4
+  assert least(1, 8, segment_weight=0.0, global_weight=0.0) == 3 * 4000
+  assert least(2, 4, segment_weight=0.0, global_weight=0.0) == 3 * 4000 + 1000
+
+
 def test_what_does_not_fit_is_said() -> None:
   memory = compile_lib.Memory(1, 2, 1, 1, 5, 1, total=20 * 10**9)
-  compiled = compile_lib.Compiled(64, memory, "", {"text": 1e12}, [], ["a finding"], 4)
+  compiled = compile_lib.Compiled(64, memory, "", {"text": 1e12}, [], 0, ["a finding"], 4)
   target = Target("v5e:2x2", [None] * 4, CHIPS["v5e"])
   result = report.summarise(compiled, target, largest_batch=None)
   assert result["fits"] is False
