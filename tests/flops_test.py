@@ -6,7 +6,7 @@ import jax
 import pytest
 
 from configs import common, variants
-from mla_jax import flops
+from mla_jax import config_lib, flops
 from mla_jax.data import batch_spec
 from mla_jax.models.mla import build_model
 from mla_jax.sharding import make_mesh
@@ -54,7 +54,20 @@ SPANS = {"model.head": "span", "model.num_answers": 2, "loss.segment_pairing": "
     ],
 )
 def test_the_count_is_that_of_xla_within_five_percent(task: str, changes: dict[str, Any]) -> None:
-  config = _config(task, changes)
+  _check(_config(task, changes))
+
+
+@pytest.mark.parametrize("name", ["pretrain_webvid", "pretrain_howto100m"])
+def test_the_count_of_a_pretraining_config_with_fewer_layers(name: str) -> None:
+  """Whole in width, pictures and texts; two layers a stack, not in a loop and not recomputed."""
+  layers = {f"model.{key}": 2 for key in ("text.layers", "video.temporal_layers")}
+  if name == "pretrain_webvid":
+    layers["model.video.frame_layers"] = 2
+  plain = {"model.scan": False, "model.remat": "none", "loss.impl": "dense"}
+  _check(config_lib.load_config(f"configs/{name}.py", layers | plain))
+
+
+def _check(config: Any) -> None:
   model, made, mesh = build_model(config.model), make_task(config), make_mesh(config.mesh)
   batch = batch_spec.train_batch(config, ROWS, answers=made.needs_answers, wanted=made.wanted)
   params = jax.eval_shape(init_params(model, config))
