@@ -5,7 +5,7 @@
 The programs are compiled for v5e pods of 16 to 256 chips, by the compiler a TPU would use, and XLA
 tells what they allocate. Prints one line a program; with --write the table of docs/scaling.md is
 made from them, after every program. Everything takes more than an hour on two cores, most of it the
-dense losses on 256 chips: --only, --impl, --chips and --missing choose.
+dense losses on 256 chips: --only, --impl, --chips, --batches and --missing choose.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,6 +26,7 @@ _WRITE = flags.DEFINE_boolean("write", False, "Put what was measured into the ta
 _ONLY = flags.DEFINE_list("only", [], "Losses to compile; all by default.")
 _IMPL = flags.DEFINE_list("impl", ["ring", "dense"], "Implementations to compile.")
 _CHIPS = flags.DEFINE_list("chips", [], "Numbers of chips to compile for; all by default.")
+_BATCHES = flags.DEFINE_list("batches", [], "Global batches to compile for; all by default.")
 _MISSING = flags.DEFINE_boolean("missing", False, "Compile only what the table does not have.")
 _PAGE = flags.DEFINE_string("page", "docs/scaling.md", "Page with the table.")
 
@@ -91,6 +92,7 @@ def _programs() -> list[Program]:
       for chips, rows in POINTS
       for impl in _IMPL.value
       if name in (_ONLY.value or names) and (not _CHIPS.value or str(chips) in _CHIPS.value)
+      and (not _BATCHES.value or str(rows) in _BATCHES.value)
   ]
 
 

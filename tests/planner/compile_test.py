@@ -197,13 +197,12 @@ def test_a_tpu_that_is_not_here(tpu: Target) -> None:
 
 
 @pytest.mark.slow
-def test_the_largest_batch_of_a_tpu(tpu: Target, monkeypatch) -> None:
-  """It is found between what the compiler accepts and what it refuses or what does not fit."""
-  config = config_lib.load_config(CPU)
-  small = dataclasses.replace(CHIPS["v5e"], memory_bytes=3e6)
-  target = dataclasses.replace(tpu, chip=small)
-  monkeypatch.setattr(run, "open_target", lambda name: target)
+def test_the_largest_batch_of_a_tpu(tpu: Target, monkeypatch, capsys) -> None:
+  """Four rows a chip need some 20 MB; on a chip of 26 MB the search goes on until it is too much."""
+  config = config_lib.load_config(CPU, {"data.sources.captions.rows": 8})
+  small = dataclasses.replace(CHIPS["v5e"], memory_bytes=26e6)
+  monkeypatch.setattr(run, "open_target", lambda name: dataclasses.replace(tpu, chip=small))
   most = plan(config, "v5e:2x2", find_batch=True)["largest_batch_per_chip"]
-  assert most > 0
-  for rows, fit in ((most, True), (2 * most, False)):
-    assert report.fits(compile_lib.compile_step(config, target, 4 * rows), small) is fit
+  said = capsys.readouterr().out
+  assert most >= 4
+  assert f"{most} rows a chip: fit\n" in said and "rows a chip: do not fit" in said
