@@ -198,7 +198,7 @@ def test_a_tpu_that_is_not_here(tpu: Target) -> None:
 
 @pytest.mark.slow
 def test_the_largest_batch_of_a_tpu(tpu: Target, monkeypatch, capsys) -> None:
-  """Four rows a chip need some 20 MB; on a chip of 26 MB the search goes on until it is too much."""
+  """Four rows a chip need some 20 MB; on one of 26 MB the search goes on until it is too much."""
   config = config_lib.load_config(CPU, {"data.sources.captions.rows": 8})
   small = dataclasses.replace(CHIPS["v5e"], memory_bytes=26e6)
   monkeypatch.setattr(run, "open_target", lambda name: dataclasses.replace(tpu, chip=small))
