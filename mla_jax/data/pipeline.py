@@ -185,11 +185,15 @@ def _row_texts(
       for record in records:
         reader.wanted.check(record)
     texts += _pool_texts(reader, pool, pool.texts.items[places], records, rng)
-    texts += [blank_fields(texts[0])] * (pool.count - len(places))
+    texts += _blanks(texts, pool.count - len(places))
   if reader.shapes.captions == 1:
     return texts[0]
-  texts += [blank_fields(texts[0])] * (reader.shapes.captions - len(texts))
+  texts += _blanks(texts, reader.shapes.captions - len(texts))
   return {name: np.stack([text[name] for text in texts]) for name in texts[0]}
+
+
+def _blanks(texts: list[Fields], count: int) -> list[Fields]:
+  return [blank_fields(texts[0])] * count if count > 0 else []
 
 
 def _pool_texts(
