@@ -89,8 +89,9 @@ def _describe(
     found = topologies.get_topology_desc(platform=platform, topology_name=layout, **options)
   except (RuntimeError, NotImplementedError, ValueError) as error:
     if platform == "tpu" and importlib.util.find_spec("libtpu") is None:
-      needs = "needs libtpu, the compiler for TPUs: pip install 'mla_jax[aot]'"
-      raise UserError(f"--topology={name}: {needs}") from error
+      raise UserError(
+          f"--topology={name}: needs libtpu, the compiler for TPUs: pip install 'mla_jax[aot]'"
+      ) from error
     needs = {"tpu": "a layout that exists", "cuda": "a CUDA plugin that compiles without a GPU"}
     reason = str(error).splitlines()[0]
     raise UserError(f"--topology={name}: {reason}: needs {needs[platform]}") from error
