@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from mla_jax.data import probes
 from mla_jax.data.examples import Fields, Shapes
-from mla_jax.data.frames import choose_frames, temporal_iou
+from mla_jax.data.frames import FrameChoice, choose_frames, temporal_iou
 from mla_jax.data.records import MediaStore
 
 
@@ -42,9 +42,8 @@ def finish(
     probe: what of the frames is spoilt, see `probes.FRAME_PROBES`.
   """
   example = dict(example)
-  raw = example.pop("raw", None)
-  jitter, crop = example.pop("jitter", None), example.pop("crop", None)
-  times = example.pop("times", None)
+  drawn = {name: example.pop(name) for name in ("jitter", "crop") if name in example}
+  raw, times = example.pop("raw", None), example.pop("times", None)
   if raw is None or media is None:
     return example
   stored = media.parse(raw.item())
@@ -53,7 +52,7 @@ def finish(
       stored.duration,
       frames=shapes.frames,
       segments=shapes.video_segments,
-      jitter=jitter,
+      jitter=drawn["jitter"],
   )
   seconds = np.where(choice.mask, stored.time[choice.index], 0.0).astype(np.float32)
   if probe is not None:
@@ -67,13 +66,18 @@ def finish(
   if times is not None:
     example["overlap"] = _overlap(choice.bounds, times)
   if isinstance(stored.payload, np.ndarray):
-    clip = np.zeros((shapes.frames, stored.payload.shape[1]), np.float32)
-    if probe != probes.BLACK:
-      clip[choice.mask] = stored.payload[choice.index[choice.mask]]
-    return example | {"video": clip}
+    video = _taken(stored.payload, choice)
+    return example | {"video": np.zeros_like(video) if probe == probes.BLACK else video}
   frames = np.full(shapes.frames, b"", object)
   frames[choice.mask] = [stored.payload[place] for place in choice.index[choice.mask]]
-  return example | {"frames": frames, "crop": crop}
+  return example | {"frames": frames, "crop": drawn["crop"]}
+
+
+def _taken(features: np.ndarray, choice: FrameChoice) -> np.ndarray:
+  """Float32 `[T, F]`; padding is 0."""
+  taken = np.zeros((len(choice.mask), features.shape[1]), np.float32)
+  taken[choice.mask] = features[choice.index[choice.mask]]
+  return taken
 
 
 def decode(
