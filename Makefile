@@ -18,8 +18,8 @@ help:
 	@echo "make demo       train and evaluate on the embedded data, write a report"
 	@echo "make test       run the tests (make test-slow: the slow ones)"
 	@echo "make lint       ruff; make types: mypy"
-	@echo "make bench-NAME ARGS=...: benchmarks/NAME.py: train_step, prepare, startup, losses, loss_memory,"
-	@echo "                retrieval_ranks"
+	@echo "make bench-NAME ARGS=...: benchmarks/NAME.py: train_step, input, prepare, startup, losses, loss_memory,"
+	@echo "                plans, retrieval_ranks"
 	@echo "make lock       write requirements.lock again from the ranges in setup.py"
 
 # requirements.lock is made for CPython 3.11 on Linux x86-64. Elsewhere pip resolves the ranges of

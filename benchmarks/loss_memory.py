@@ -5,15 +5,17 @@
 The programs are compiled for v5e pods of 16 to 256 chips, by the compiler a TPU would use, and XLA
 tells what they allocate. Prints one line a program; with --write the table of docs/scaling.md is
 made from them, after every program. Everything takes more than an hour on two cores, most of it the
-dense losses on 256 chips: --only, --impl, --chips and --missing choose.
+dense losses on 256 chips: --only, --impl, --chips, --batches and --missing choose.
 """
 
 from collections.abc import Callable, Sequence
 import dataclasses
 import functools
 import importlib.metadata
+import math
 import os
 import pathlib
+import re
 import sys
 import time
 from typing import Any
@@ -24,6 +26,7 @@ _WRITE = flags.DEFINE_boolean("write", False, "Put what was measured into the ta
 _ONLY = flags.DEFINE_list("only", [], "Losses to compile; all by default.")
 _IMPL = flags.DEFINE_list("impl", ["ring", "dense"], "Implementations to compile.")
 _CHIPS = flags.DEFINE_list("chips", [], "Numbers of chips to compile for; all by default.")
+_BATCHES = flags.DEFINE_list("batches", [], "Global batches to compile for; all by default.")
 _MISSING = flags.DEFINE_boolean("missing", False, "Compile only what the table does not have.")
 _PAGE = flags.DEFINE_string("page", "docs/scaling.md", "Page with the table.")
 
@@ -32,6 +35,7 @@ TOPOLOGIES = {16: "v5e:4x4", 64: "v5e:8x8", 256: "v5e:16x16"}
 POINTS = ((16, 2_048), (64, 8_192), (256, 8_192), (256, 32_768))  # Chips and global batch.
 SEGMENTS, WIDTH = 8, 512
 MIB = 2**20
+REFUSED = "refused"
 
 Program = tuple[str, str, int, int]  # Loss, implementation, chips, global batch.
 
@@ -43,10 +47,12 @@ class Memory:
   Attributes:
     temporary: what the program allocates in HBM beside its arguments and results.
     peak: XLA's estimate of all it needs at one time, arguments and on-chip memory included.
+    refused: XLA does not compile it, for the chip has less than `temporary`; `peak` is not known.
   """
 
   temporary: float
   peak: float
+  refused: bool = False
 
 
 def main(argv: Sequence[str]) -> None:
@@ -65,9 +71,10 @@ def main(argv: Sequence[str]) -> None:
     start = time.perf_counter()
     measured[program] = memory = measure(*program)
     loss, impl, chips, rows = program
+    peak = "refused" if memory.refused else f"{memory.peak:,.2f} MiB peak"
     print(
         f"{loss}, {impl}, {chips} chips, batch {rows:,}: {memory.temporary:,.2f} MiB temporary, "
-        f"{memory.peak:,.2f} MiB peak a chip (compiled in {time.perf_counter() - start:.0f} s)",
+        f"{peak} a chip (compiled in {time.perf_counter() - start:.0f} s)",
         flush=True,
     )
     if _WRITE.value:
@@ -85,6 +92,7 @@ def _programs() -> list[Program]:
       for chips, rows in POINTS
       for impl in _IMPL.value
       if name in (_ONLY.value or names) and (not _CHIPS.value or str(chips) in _CHIPS.value)
+      and (not _BATCHES.value or str(rows) in _BATCHES.value)
   ]
 
 
@@ -106,6 +114,7 @@ def loss_functions() -> dict[str, Callable[..., Any]]:
 
 def measure(loss: str, impl: str, chips: int, rows: int) -> Memory:
   """Compiles the loss and its gradients by embeddings and scalars for a pod."""
+  import jax
   from jax.experimental import topologies
   from ml_collections import ConfigDict
 
@@ -113,7 +122,13 @@ def measure(loss: str, impl: str, chips: int, rows: int) -> Memory:
 
   pod = topologies.get_topology_desc(platform="tpu", topology_name=TOPOLOGIES[chips])
   mesh = sharding.make_mesh(ConfigDict({"data": -1, "fsdp": 1}), pod.devices)
-  found = _program(loss, impl, rows, mesh).compile().memory_analysis()
+  try:
+    found = _program(loss, impl, rows, mesh).compile().memory_analysis()
+  except jax.errors.JaxRuntimeError as error:
+    used = re.search(r"Used ([\d.]+)([KMGT]) of [\d.]+\w hbm", str(error))
+    if "RESOURCE_EXHAUSTED" not in str(error) or not used:
+      raise
+    return Memory(float(used[1]) * 1024.0 ** ("KMGT".index(used[2]) - 1), math.nan, refused=True)
   return Memory(found.temp_size_in_bytes / MIB, found.peak_memory_in_bytes / MIB)
 
 
@@ -211,7 +226,9 @@ def _ratio(dense: Memory | None, ring: Memory | None) -> str:
 
 
 def _cell(memory: Memory | None, field: str) -> str:
-  return "" if memory is None else f"{getattr(memory, field):,.2f}"
+  if memory is None:
+    return ""
+  return REFUSED if memory.refused and field == "peak" else f"{getattr(memory, field):,.2f}"
 
 
 def _parse(table: str) -> dict[Program, Memory]:
@@ -224,7 +241,10 @@ def _parse(table: str) -> dict[Program, Memory]:
     for impl, temporary, peak in (("dense", cells[3], cells[6]), ("ring", cells[4], cells[7])):
       if temporary and peak:
         program = cells[0], impl, int(cells[1]), int(cells[2])
-        found[program] = Memory(float(temporary), float(peak))
+        refused = peak == REFUSED
+        found[program] = Memory(
+            float(temporary), math.nan if refused else float(peak), refused=refused
+        )
   return found
 
 

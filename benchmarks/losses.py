@@ -5,8 +5,10 @@
 Time and peak memory over the batch, on one CPU device; ring and dense are those of mla_jax, and the
 reference is what open_clip's ClipLoss computes in one process (two products of all pairs, two cross
 entropies). All three start from the same embeddings and are compared before anything is timed.
-Times: medians of steps in turn in one process. Memory: how far one step raises the resident memory
-of a process of its own that has compiled and warmed up before (Linux only).
+Times: medians of steps in turn in one process; on a busy machine only CPU time means something, and
+only with OMP_WAIT_POLICY=passive in the environment, as PyTorch's threads wait by spinning. Memory:
+how far one step raises the resident memory of a process of its own that has compiled and warmed up
+before (Linux only).
 """
 
 from collections.abc import Callable, Sequence
@@ -41,12 +43,17 @@ def main(argv: Sequence[str]) -> None:
     steps = {name: make(rows) for name, make in SIDES.items()}
     _check(steps)
     seconds = turns.measure(steps, rounds=_ROUNDS.value, timed=_STEPS.value)
-    times = {name: float(np.median(values[:, 0])) for name, values in seconds.items()}
+    times, cpu = (
+        {name: float(np.median(values[:, column])) for name, values in seconds.items()}
+        for column in (0, 1)
+    )
     memory = {name: _peak_memory_apart(name, rows) for name in SIDES}
     print(f"batch {rows:,}, width {_WIDTH}: " + "; ".join(
-        f"{name} {1e3 * times[name]:.1f} ms, {memory[name] / _MIB:.1f} MiB" for name in SIDES))
+        f"{name} {1e3 * times[name]:.1f} ms ({1e3 * cpu[name]:.1f} ms CPU), "
+        f"{memory[name] / _MIB:.1f} MiB" for name in SIDES))
     for name in ("dense", "pytorch"):
       print(f"  ring / {name}: time {times['ring'] / times[name]:.2f}, "
+            f"CPU time {cpu['ring'] / cpu[name]:.2f}, "
             f"memory {memory['ring'] / memory[name]:.3f}", flush=True)
 
 

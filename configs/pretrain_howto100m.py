@@ -23,7 +23,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
   data.num_frames, data.video_segments = 32, 8
   data.text_length, data.text_segments = 128, 8  # About 8 lines of 10 words.
   model = config.model
-  model.width, model.embed_dim = 768, 512
+  # What goes round the chips is mostly embeddings: nine a text, three times (docs/scaling.md).
+  model.width, model.embed_dim = 768, 256
   model.dtype = "bfloat16"
   model.scan, model.remat = True, "full"
   model.video.feature_width = 512

@@ -12,6 +12,7 @@ from mla_jax.data import sources
 from mla_jax.models.video_encoder import WAVES
 
 Count = dict[str, float]  # FLOPs by part of the model.
+_ASK = ("open_ended_qa", "multiple_choice_qa", "counting")  # Tasks with texts beside the aligned.
 
 
 def train_step_flops(config: ConfigDict, rows: int) -> Count:
@@ -21,19 +22,24 @@ def train_step_flops(config: ConfigDict, rows: int) -> Count:
     config: of the run.
     rows: of the global batch.
   """
-  aligns = bool(config.loss.global_weight or config.loss.segment_weight)
-  answers = config.task != "retrieval"
   slots = rows * sources.slots(config.data)
-  questions = rows * config.data.captions if answers else 0
-  # Questions, and all texts that are aligned; without answers these are one and the same.
-  texts = questions + (slots if aligns else 0)
-  parts = _text(config, texts)
+  aligns = bool(config.loss.global_weight or config.loss.segment_weight)
+  asks, scoring = config.task in _ASK, config.eval.scoring
+  own = rows * config.data.captions
+  asked = own * (config.data.candidates if config.task == "multiple_choice_qa" else 1)
+  # What is asked is encoded beside all texts that are aligned; elsewhere these are all there is.
+  parts = _text(config, asked + aligns * slots if asks else slots)
+  by_cosine = config.task == "multiple_choice_qa" and scoring == "contrastive"
   if config.model.use_video:
     parts |= _video(config, rows)
+    if aligns or by_cosine:
+      parts["heads"] = _heads(config, rows, slots, scored=by_cosine * asked)
     if aligns:
-      parts |= {"heads": _heads(config, rows, slots), "losses": _losses(config, rows, slots)}
-  if questions:
-    parts["fusion"] = _fusion(config, questions)
+      parts["losses"] = _losses(config, rows, slots)
+  if asks and not by_cosine:
+    parts["fusion"] = _fusion(config, asked)
+  if config.task == "localisation" and scoring == "head":
+    parts["fusion"] = _spans(config, own)
   return parts
 
 
@@ -90,18 +96,21 @@ def _pool(places: int, groups: int, width: int, heads: int) -> float:
   return 2 * places * width * heads + 2 * groups * places * width
 
 
-def _heads(config: ConfigDict, rows: int, texts: int) -> float:
-  """Both levels of both sides."""
-  model, data = config.model, config.data
-  pool_heads, count = model.fusion.heads, 0.0
-  for many, places, segments, hidden in (
-      (rows, data.num_frames, data.video_segments, model.video.head_hidden),
-      (texts, data.text_length, data.text_segments, 0),
+def _heads(config: ConfigDict, rows: int, texts: int, scored: int) -> float:
+  """Both levels of both sides of what is aligned, and the global one of texts scored by cosine."""
+  model, data, loss = config.model, config.data, config.loss
+  whole, parts = bool(loss.global_weight), bool(loss.segment_weight)
+  hidden, projection = model.video.head_hidden, model.width * model.embed_dim
+  video = hidden * (model.width + model.embed_dim) or projection
+  count = 0.0
+  for many, places, groups, product in (
+      (rows * (whole or scored > 0), data.num_frames, 1, video),
+      (texts * whole + scored, data.text_length, 1, projection),
+      (rows * parts, data.num_frames, data.video_segments, video),
+      (texts * parts, data.text_length, data.text_segments, projection),
   ):
-    product = hidden * (model.width + model.embed_dim) or model.width * model.embed_dim
-    for groups, weight in ((1, config.loss.global_weight), (segments, config.loss.segment_weight)):
-      project = 2 * groups * product
-      count += bool(weight) * many * (_pool(places, groups, model.width, pool_heads) + project)
+    pooled = _pool(places, groups, model.width, model.fusion.heads)
+    count += many * (pooled + 2 * groups * product)
   return 3 * count
 
 
@@ -118,7 +127,8 @@ def _losses(config: ConfigDict, rows: int, texts: int) -> float:
 def _fusion(config: ConfigDict, questions: int) -> float:
   model, length = config.model, config.data.text_length
   memory = config.data.num_frames if model.use_video else 0
-  answer = 2 * model.width * model.num_answers
+  # Of an ordinal head the thresholds share one score.
+  answer = 2 * model.width * (1 if model.head == "ordinal" else model.num_answers)
   if model.fusion.kind == "late":
     mixed = 2 * (1 + bool(memory)) * model.width**2
     places = (length, memory, 1)  # The head pools the one state that comes out.
@@ -126,3 +136,12 @@ def _fusion(config: ConfigDict, questions: int) -> float:
     return 3 * questions * (pooled + mixed + answer)
   fused = transformer(questions * length, model.width, length, model.fusion.layers, memory)
   return 3 * (fused + questions * (_pool(length, 1, model.width, model.fusion.heads) + answer))
+
+
+def _spans(config: ConfigDict, queries: int) -> float:
+  """Frame states that look at the text of each query, and a start and an end of each."""
+  model, frames = config.model, config.data.num_frames
+  layers = transformer(
+      queries * frames, model.width, frames, model.fusion.layers, config.data.text_length
+  )
+  return 3 * (layers + queries * frames * 2 * model.width * model.num_answers)

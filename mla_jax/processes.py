@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 import functools
 import json
+import socket
 from typing import Any
 
 import jax
@@ -41,6 +42,8 @@ def join(
     )
   if given and not 0 <= process_id < num_processes:  # type: ignore[operator]
     raise UserError(f"--process_id={process_id}: must be from 0 to below {num_processes}")
+  if coordinator is not None:
+    _check_address(coordinator, serves=process_id == 0)
   # Read by the CPU backend alone, whose processes have no fabric of their own.
   jax.config.update("jax_cpu_collectives_implementation", "gloo")
   try:
@@ -51,6 +54,25 @@ def join(
     raise UserError(
         f"the job's processes did not find each other ({str(error).splitlines()[0]}): check the "
         "coordinator's address and that all processes were started"
+    ) from error
+
+
+def _check_address(coordinator: str, *, serves: bool) -> None:
+  """Whether this is an address, and free where process 0 is to answer there.
+
+  JAX's service ends its process without a word where the port is taken.
+  """
+  host, _, port = coordinator.rpartition(":")
+  if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+    raise UserError(f"--coordinator={coordinator}: give HOST:PORT, the address of process 0")
+  if not serves:
+    return
+  try:
+    socket.create_server(("", int(port))).close()
+  except OSError as error:
+    raise UserError(
+        f"--coordinator={coordinator}: port {port} of this machine cannot be used "
+        f"({error.strerror}): choose another"
     ) from error
 
 

@@ -4,7 +4,7 @@ import pathlib
 
 from ml_collections import ConfigDict
 
-from mla_jax import checkpoints, disk_space, processes, signals, timing
+from mla_jax import checkpoints, disk_space, processes, signals, timing, workdir_lock
 from mla_jax import run as run_lib
 from mla_jax.config_reads import check_all_read, record_reads
 from mla_jax.data import selection, sources
@@ -30,8 +30,12 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
   Raises:
     UserError: bad input of any kind, a non-finite loss, or another run in the workdir.
   """
-  config = record_reads(config)
   disk_space.check_writable(workdir)
+  with workdir_lock.held(workdir):
+    return _train(record_reads(config), workdir)
+
+
+def _train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
   run_lib.check_agreement(config)
   run_lib.start_workdir(config, workdir)
   processes.wait_for_all("workdir")

@@ -82,9 +82,10 @@ def test_without_dropout_parts_equal_the_whole(task: str) -> None:
   _assert_same(parts(params, batch, rng), whole(params, batch, rng))
 
 
-def test_with_dropout_both_passes_draw_the_same() -> None:
+@pytest.mark.parametrize("stack", [{}, {"scan": True, "remat": "full"}])
+def test_with_dropout_both_passes_draw_the_same(stack: dict[str, Any]) -> None:
   """The reference embeds each part by itself, with its randomness, and differentiates it all."""
-  config = _config("retrieval", dropout=0.3, **{"text.token_dropout": 0.2})
+  config = _config("retrieval", dropout=0.3, **{"text.token_dropout": 0.2}, **stack)
   model, task, batch, rng = mla.build_model(config.model), make_task(config), _batch(8), 3
   parts, params = _function(config, 2)
   # Each of two devices has four rows, of which a part takes two.

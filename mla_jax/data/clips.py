@@ -1,13 +1,11 @@
 """From a raw media record to the clip of a batch: choose frames, decode, crop, resize."""
 
-import functools
-
 import numpy as np
 import tensorflow as tf
 
 from mla_jax.data import probes
 from mla_jax.data.examples import Fields, Shapes
-from mla_jax.data.frames import choose_frames, temporal_iou
+from mla_jax.data.frames import FrameChoice, choose_frames, temporal_iou
 from mla_jax.data.records import MediaStore
 
 
@@ -29,85 +27,74 @@ def centred(shapes: Shapes) -> Fields:
 
 
 def finish(
-    example: dict[str, tf.Tensor],
-    media: MediaStore | None,
-    shapes: Shapes,
-    *,
-    train: bool,
-    probe: str | None = None,
-) -> dict[str, tf.Tensor]:
-  """Replaces the raw record and the draws of one example by the clip's fields (in the graph).
+    example: Fields, media: MediaStore | None, shapes: Shapes, probe: str | None = None
+) -> Fields:
+  """Replaces the raw record and the draws of one example by the clip's fields.
 
-  `probe` names what of the frames is spoilt, see `probes.FRAME_PROBES`.
+  JPEG frames stay encoded: `frames` `[T]` and `crop` are for `decode`. What is done here is done
+  in numpy, by threads that wait for each other: a graph's operations cost more than they do.
+
+  Args:
+    example: with `raw`, `jitter`, `crop`, and `times` where a text has any; without the first, of a
+      model without video, the others are dropped.
+    media: of the record.
+    shapes: sizes of the batch.
+    probe: what of the frames is spoilt, see `probes.FRAME_PROBES`.
   """
   example = dict(example)
-  raw = example.pop("raw", None)
-  jitter, crop = example.pop("jitter", None), example.pop("crop", None)
-  times = example.pop("times", None)
+  drawn = {name: example.pop(name) for name in ("jitter", "crop") if name in example}
+  raw, times = example.pop("raw", None), example.pop("times", None)
   if raw is None or media is None:
     return example
-  record = media.parse(raw)
-  key = example["video_key"]
-  index, mask, segment, seconds, span, bounds = _choose(record, jitter, key, shapes, probe)
+  stored = media.parse(raw.item())
+  choice = choose_frames(
+      stored.time,
+      stored.duration,
+      frames=shapes.frames,
+      segments=shapes.video_segments,
+      jitter=drawn["jitter"],
+  )
+  seconds = np.where(choice.mask, stored.time[choice.index], 0.0).astype(np.float32)
+  if probe is not None:
+    choice = probes.spoil_frames(probe, choice, int(example["video_key"]))
   example |= {
-      "frame_mask": mask,
-      "frame_segment": segment,
+      "frame_mask": choice.mask,
+      "frame_segment": choice.segment,
       "frame_time": seconds,
-      "frame_span": span,
+      "frame_span": choice.span,
   }
   if times is not None:
-    example["overlap"] = _overlap(bounds, times, shapes)
-  if media.kind == "features":
-    clip = tf.cast(tf.gather(record["features"], index), tf.float32)
-    clip = tf.ensure_shape(clip, (shapes.frames, media.feature_width))
-    example["video"] = tf.where(mask[:, None], clip, 0.0)
-  else:
-    example["video"] = _pixels(tf.gather(record["frames"], index), mask, crop, shapes, train=train)
-  if probe == probes.BLACK:
-    example["video"] = tf.zeros_like(example["video"])
-  return example
+    example["overlap"] = _overlap(choice.bounds, times)
+  if isinstance(stored.payload, np.ndarray):
+    video = _taken(stored.payload, choice)
+    return example | {"video": np.zeros_like(video) if probe == probes.BLACK else video}
+  frames = np.full(shapes.frames, b"", object)
+  frames[choice.mask] = [stored.payload[place] for place in choice.index[choice.mask]]
+  return example | {"frames": frames, "crop": drawn["crop"]}
 
 
-def _choose(
-    record: dict[str, tf.Tensor],
-    jitter: tf.Tensor,
-    video_key: tf.Tensor,
-    shapes: Shapes,
-    probe: str | None,
-) -> tuple[tf.Tensor, ...]:
-  def choose(
-      times: np.ndarray, duration: np.ndarray, jitter: np.ndarray, video_key: np.ndarray
-  ) -> tuple[np.ndarray, ...]:
-    choice = choose_frames(
-        times,
-        float(duration),
-        frames=shapes.frames,
-        segments=shapes.video_segments,
-        jitter=jitter,
-    )
-    seconds = np.where(choice.mask, times[choice.index], 0.0).astype(np.float32)
-    if probe is not None:
-      choice = probes.spoil_frames(probe, choice, int(video_key))
-    return choice.index, choice.mask, choice.segment, seconds, choice.span, choice.bounds
-
-  types = [tf.int32, tf.bool, tf.int32, tf.float32, tf.float32, tf.float32]
-  chosen = tf.numpy_function(choose, [record["time"], record["duration"], jitter, video_key], types)
-  for field in chosen[:4]:
-    field.set_shape((shapes.frames,))
-  chosen[4].set_shape((shapes.frames, 2))
-  return tuple(chosen)
+def _taken(features: np.ndarray, choice: FrameChoice) -> np.ndarray:
+  """Float32 `[T, F]`; padding is 0."""
+  taken = np.zeros((len(choice.mask), features.shape[1]), np.float32)
+  taken[choice.mask] = features[choice.index[choice.mask]]
+  return taken
 
 
-def _overlap(bounds: tf.Tensor, times: tf.Tensor, shapes: Shapes) -> tf.Tensor:
+def decode(
+    example: dict[str, tf.Tensor], shapes: Shapes, *, train: bool, probe: str | None = None
+) -> dict[str, tf.Tensor]:
+  """Replaces the encoded frames of one example by its `video` (in the graph)."""
+  example = dict(example)
+  frames, crop = example.pop("frames"), example.pop("crop")
+  video = _pixels(frames, example["frame_mask"], crop, shapes, train=train)
+  return example | {"video": tf.zeros_like(video) if probe == probes.BLACK else video}
+
+
+def _overlap(bounds: np.ndarray, times: np.ndarray) -> np.ndarray:
   """`[N, M]`, or `[C, N, M]` where the example has several texts."""
-
-  def overlap(bounds: np.ndarray, times: np.ndarray) -> np.ndarray:
-    iou = functools.partial(temporal_iou, bounds)
-    return iou(times) if times.ndim == 2 else np.stack([iou(one) for one in times])
-
-  result = tf.numpy_function(overlap, [bounds, times], tf.float32)
-  captions = times.shape[:-2]
-  return tf.ensure_shape(result, (*captions, shapes.video_segments, shapes.text_segments))
+  if times.ndim == 2:
+    return temporal_iou(bounds, times)
+  return np.stack([temporal_iou(bounds, one) for one in times])
 
 
 def _pixels(
@@ -119,21 +106,19 @@ def _pixels(
   """
   size = shapes.image_size
   side = shapes.crop_scale + (1.0 - shapes.crop_scale) * crop[0] if train else tf.constant(1.0)
-  shape = tf.cast(tf.image.extract_jpeg_shape(frames[0])[:2], tf.float32)  # As all of a video.
+  real = tf.boolean_mask(frames, mask)
+  shape = tf.cast(tf.image.extract_jpeg_shape(real[0])[:2], tf.float32)  # As all of a video.
   edge = tf.maximum(tf.floor(tf.reduce_min(shape) * side), 1.0)
   corner = tf.cast(tf.floor((shape - edge) * crop[1:]), tf.int32)
   edge = tf.cast(edge, tf.int32)
   window = tf.stack([corner[0], corner[1], edge, edge])
   clip = tf.map_fn(
       lambda frame: tf.io.decode_and_crop_jpeg(frame, window, channels=3),
-      frames,
+      real,
       fn_output_signature=tf.uint8,
   )
   clip = tf.cond(edge == size, lambda: clip, lambda: _resize(clip, size))
-  return tf.ensure_shape(
-      tf.where(mask[:, None, None, None], clip, tf.zeros((), tf.uint8)),
-      (shapes.frames, size, size, 3),
-  )
+  return tf.scatter_nd(tf.where(mask), clip, (shapes.frames, size, size, 3))
 
 
 def _resize(clip: tf.Tensor, size: int) -> tf.Tensor:

@@ -83,14 +83,14 @@ def train_batches(
     return step, tf.concat(parts, 0)[here]
 
   def fetch(step: np.ndarray, units: np.ndarray) -> list[Fields]:
-    return [
+    rows = (
         _train_row(reader, sources, seed, int(step), here.start + i, int(unit))
         for i, unit in enumerate(units)
-    ]
+    )
+    return [clips.finish(row, reader.media, reader.shapes) for row in rows]
 
   dataset = tf.data.Dataset.range(steps.start, steps.stop).map(units)
-  finish = functools.partial(clips.finish, media=reader.media, shapes=reader.shapes, train=True)
-  return tf_batches.batches(dataset, fetch, finish, here.stop - here.start)
+  return tf_batches.batches(dataset, fetch, _decode(reader, train=True), here.stop - here.start)
 
 
 def row_texts(
@@ -185,11 +185,15 @@ def _row_texts(
       for record in records:
         reader.wanted.check(record)
     texts += _pool_texts(reader, pool, pool.texts.items[places], records, rng)
-    texts += [blank_fields(texts[0])] * (pool.count - len(places))
+    texts += _blanks(texts, pool.count - len(places))
   if reader.shapes.captions == 1:
     return texts[0]
-  texts += [blank_fields(texts[0])] * (reader.shapes.captions - len(texts))
+  texts += _blanks(texts, reader.shapes.captions - len(texts))
   return {name: np.stack([text[name] for text in texts]) for name in texts[0]}
+
+
+def _blanks(texts: list[Fields], count: int) -> list[Fields]:
+  return [blank_fields(texts[0])] * count if count > 0 else []
 
 
 def _pool_texts(
@@ -236,15 +240,24 @@ def _eval_batches(
   def fetch_marked(step: np.ndarray) -> list[Fields]:
     chosen = places[int(step) * batch : (int(step) + 1) * batch][here]
     return [
-        row | {"mask": np.array(place < count), "example_id": np.array(place, np.int32)}
+        clips.finish(row, reader.media, reader.shapes, reader.probe)
+        | {"mask": np.array(place < count), "example_id": np.array(place, np.int32)}
         for row, place in zip(fetch(chosen), chosen, strict=True)
     ]
 
   dataset = tf.data.Dataset.range(len(places) // batch).map(lambda step: (step,))
-  finish = functools.partial(
-      clips.finish, media=reader.media, shapes=reader.shapes, train=False, probe=reader.probe
-  )
-  return tf_batches.batches(dataset, fetch_marked, finish, here.stop - here.start)
+  decode = _decode(reader, train=False)
+  return tf_batches.batches(dataset, fetch_marked, decode, here.stop - here.start)
+
+
+def _decode(
+    reader: Reader, *, train: bool
+) -> Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]] | None:
+  """What is left to do to rows in the graph; None where there are no frames to decode."""
+  if reader.media is None or reader.media.kind != "jpeg":
+    return None
+  probe = None if train else reader.probe
+  return functools.partial(clips.decode, shapes=reader.shapes, train=train, probe=probe)
 
 
 def _source_of(sources: tuple[Source, ...], row: int) -> Source:

@@ -1,21 +1,19 @@
-"""Random access to a prepared dataset: texts parsed, media as raw records to parse in a graph."""
+"""Random access to a prepared dataset: texts parsed, media as raw records."""
 
 import bisect
 from collections.abc import Sequence
 import itertools
 import pathlib
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from array_record.python import array_record_module
 import numpy as np
 
 from mla_jax.data import record_format
+from mla_jax.data.media import Media
 from mla_jax.data.record_format import TextRecord
 from mla_jax.errors import UserError
-
-if TYPE_CHECKING:
-  import tensorflow as tf
 
 
 class Shards:
@@ -191,24 +189,6 @@ class MediaStore:
     """
     return self._shards.read(indices)
 
-  def parse(self, raw: "tf.Tensor") -> dict[str, "tf.Tensor"]:
-    """Parses one serialised record inside a tf.data graph; JPEG frames stay encoded.
-
-    Returns:
-      `video_id` string, `duration` float32 s, `time` [n] float32 s, and `frames` [n] string or
-      `features` [n, F] float16.
-    """
-    import tensorflow as tf
-
-    spec = {
-        "video_id": tf.io.FixedLenFeature([], tf.string),
-        "duration": tf.io.FixedLenFeature([], tf.float32),
-        "time": tf.io.FixedLenSequenceFeature([], tf.float32, allow_missing=True),
-    }
-    if self.kind == "jpeg":
-      spec["frames"] = tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True)
-      return tf.io.parse_single_example(raw, spec)
-    spec["features"] = tf.io.FixedLenFeature([], tf.string)
-    parsed = tf.io.parse_single_example(raw, spec)
-    values = tf.io.decode_raw(parsed["features"], tf.float16)
-    return parsed | {"features": tf.reshape(values, [-1, self.feature_width])}
+  def parse(self, raw: bytes) -> Media:
+    """One of these records: its times, and JPEG frames or float16 features `[n, F]`."""
+    return record_format.parse_media(raw, self.feature_width)[1]

@@ -15,7 +15,7 @@ _PREFETCH = 2
 def batches(
     dataset: tf.data.Dataset,
     fetch: Callable[..., list[Fields]],
-    finish: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]],
+    finish: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]] | None,
     batch: int,
 ) -> Iterator[Fields]:
   """Runs `fetch` in Python per batch and `finish` per row in the graph, both in parallel.
@@ -23,7 +23,7 @@ def batches(
   Args:
     dataset: tuples, one a batch: the arguments of `fetch`.
     fetch: the `batch` rows of a batch; every row has the same fields, types and shapes.
-    finish: what a row becomes, e.g. its media decoded and cropped.
+    finish: what a row becomes, e.g. its media decoded and cropped; None: it is finished.
     batch: rows of a batch.
 
   Raises:
@@ -47,9 +47,10 @@ def batches(
     return dict(zip(names, columns, strict=True))
 
   dataset = dataset.map(lookup, num_parallel_calls=_PARALLEL_LOOKUPS)
-  dataset = dataset.unbatch().map(finish, num_parallel_calls=tf.data.AUTOTUNE)
-  dataset = dataset.batch(batch, drop_remainder=True).prefetch(_PREFETCH)
-  return _with_own_errors(dataset.as_numpy_iterator(), failures)
+  if finish is not None:
+    dataset = dataset.unbatch().map(finish, num_parallel_calls=tf.data.AUTOTUNE)
+    dataset = dataset.batch(batch, drop_remainder=True)
+  return _with_own_errors(dataset.prefetch(_PREFETCH).as_numpy_iterator(), failures)
 
 
 def _with_own_errors(rows: Iterator[Fields], failures: list[UserError]) -> Iterator[Fields]:

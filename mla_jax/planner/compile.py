@@ -6,10 +6,11 @@ import re
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from mla_jax import flops, sharding, train_step
-from mla_jax.data import batch_spec
+from mla_jax.data import batch_spec, sources
 from mla_jax.errors import UserError
 from mla_jax.models.mla import build_model
 from mla_jax.planner import hlo
@@ -41,6 +42,7 @@ class Compiled:
     refused: why it did, e.g. more memory than the chip has; empty else.
     flops: of the model, for a step on all chips, by part.
     collectives: of a step.
+    least_bytes: that collectives must move on a chip in a step, see `least_collective_bytes`.
     findings: of the sharding lint.
     parameter_bytes: of the largest parameter, whole.
   """
@@ -50,6 +52,7 @@ class Compiled:
   refused: str
   flops: flops.Count
   collectives: list[hlo.Collective]
+  least_bytes: int
   findings: list[str]
   parameter_bytes: int
 
@@ -91,9 +94,33 @@ def compile_step(config: ConfigDict, target: Target, rows: int | None = None) ->
       refused=refused,
       flops=flops.train_step_flops(config, rows),
       collectives=hlo.collectives(compiled.as_text()) if compiled else [],
+      least_bytes=least_collective_bytes(config, rows, abstract.params, mesh),
       findings=train_step.lint(config, mesh, abstract),
       parameter_bytes=max(map(leaf_bytes, jax.tree.leaves(abstract.params))),
   )
+
+
+def least_collective_bytes(config: ConfigDict, rows: int, params: Any, mesh: Mesh) -> int:
+  """Bytes of a chip's larger side that no data-parallel step with all negatives does without.
+
+  The gradients once; over `fsdp`, parameters gathered for the forward and for the backward pass,
+  gradients summed to where they live, and these sums over `data`. And the embeddings of all texts
+  once past every chip, in float32.
+
+  Args:
+    config: of the run.
+    rows: of the global batch.
+    params: of the model.
+    mesh: of the run.
+  """
+  if mesh.size == 1:
+    return 0
+  whole, fsdp = sum(map(leaf_bytes, jax.tree.leaves(params))), mesh.shape["fsdp"]
+  moved = whole if fsdp == 1 else 3 * whole + whole // fsdp * (mesh.shape["data"] > 1)
+  loss, data = config.loss, config.data
+  vectors = bool(loss.global_weight) + bool(loss.segment_weight) * data.text_segments
+  texts = rows * sources.slots(data) * config.model.use_video
+  return moved + 4 * texts * vectors * config.model.embed_dim
 
 
 def find_rows(

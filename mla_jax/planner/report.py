@@ -9,6 +9,7 @@ from mla_jax.planner.hlo import Collective
 from mla_jax.planner.topology import Chip, Target
 
 _SMALL = 2**20  # Bytes a step below which a resharding is not worth a line.
+_ASKED_FOR = "/ppermute"  # The ring losses' own; what XLA adds to move data is no operation of jax.
 _RESHARDINGS = ("all-to-all", "collective-permute", "ragged-all-to-all")
 
 
@@ -32,6 +33,8 @@ def summarise(compiled: Compiled, target: Target, *, largest_batch: int | None) 
       "model_flops_by_part": compiled.flops,
       "seconds_at_least": step_bounds(compiled, chip, chips) if chip else None,
       "collectives": collective_totals(compiled.collectives),
+      "collective_bytes": sum(one.size * one.count for one in compiled.collectives),
+      "collective_bytes_at_least": compiled.least_bytes,
       "flags": flags(compiled),
   }
   if compiled.refused:
@@ -85,7 +88,7 @@ def flags(compiled: Compiled) -> list[str]:
     moved = one.size * one.count
     if not one.used or one.group == 1:
       dead[line] += moved
-    elif one.kind in _RESHARDINGS or (
+    elif (one.kind in _RESHARDINGS and not one.source.endswith(_ASKED_FOR)) or (
         one.kind == "all-gather" and one.size > compiled.parameter_bytes
     ):
       costly[line] += moved
@@ -121,6 +124,10 @@ def table(result: dict[str, Any]) -> str:
     rows.append((f"step time by {name}", f"at least {1e3 * seconds:.3f} ms"))
   for kind, total in result["collectives"].items():
     rows.append((kind, f"{total['count']} a step, {total['bytes'] / 1e6:.2f} MB a chip"))
+  if result["collective_bytes_at_least"]:
+    moved, least = (result[f"collective_bytes{end}"] / 1e6 for end in ("", "_at_least"))
+    said = f"{moved:.2f} MB a chip, {moved / least:.2f} x the least possible, {least:.2f} MB"
+    rows.append(("all collectives", said))
   rows += [("look at", flag) for flag in result["flags"]]
   width = max(len(name) for name, _ in rows)
   return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)

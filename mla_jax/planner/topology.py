@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import importlib.util
 import os
 import re
 
@@ -28,13 +29,16 @@ class Chip:
   link_bandwidth: float
 
 
-# cloud.google.com/tpu/docs/v4, v5e, v5p and v6e: peak compute per chip (bf16), HBM capacity and
-# bandwidth per chip, inter-chip interconnect bandwidth per chip (2400, 1600, 4800, 3200 Gbps).
+# docs.cloud.google.com/tpu/docs/v4, v5e, v5p-training and v6e, as read in 2026: "peak compute per
+# chip (bf16)", "HBM capacity" and "bandwidth", and half of the "bidirectional inter-chip
+# interconnect bandwidth (per chip)" (400, 1200, 800 GBps). The v4 page has none: 6 links of 50 GB/s
+# (Jouppi et al. 2023, arXiv 2304.01433). Capacities are in powers of ten although the chips have
+# powers of two: the compiler keeps some for itself (of a v5e's 16 GiB it has 15.75 to give).
 CHIPS = {
-    "v4": Chip(32e9, 1228e9, 275e12, 300e9),
+    "v4": Chip(32e9, 1200e9, 275e12, 300e9),
     "v5e": Chip(16e9, 819e9, 197e12, 200e9),
     "v5p": Chip(95e9, 2765e9, 459e12, 600e9),
-    "v6e": Chip(32e9, 1638e9, 918e12, 400e9),
+    "v6e": Chip(32e9, 1600e9, 918e12, 400e9),
 }
 _USE = "use cpu, cpu:N, cuda:NAME, or a TPU such as v5e:16x16 (v4, v5e, v5p, v6e)"
 
@@ -84,9 +88,11 @@ def _describe(
   try:
     found = topologies.get_topology_desc(platform=platform, topology_name=layout, **options)
   except (RuntimeError, NotImplementedError, ValueError) as error:
+    if platform == "tpu" and importlib.util.find_spec("libtpu") is None:
+      raise UserError(
+          f"--topology={name}: needs libtpu, the compiler for TPUs: pip install 'mla_jax[aot]'"
+      ) from error
+    needs = {"tpu": "a layout that exists", "cuda": "a CUDA plugin that compiles without a GPU"}
     reason = str(error).splitlines()[0]
-    needs = {"tpu": "libtpu (the extra [tpu])", "cuda": "a CUDA plugin that compiles without a GPU"}
-    raise UserError(
-        f"--topology={name}: {reason}: needs {needs[platform]} and a layout that exists"
-    ) from error
+    raise UserError(f"--topology={name}: {reason}: needs {needs[platform]}") from error
   return list(found.devices)

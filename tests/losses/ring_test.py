@@ -49,14 +49,14 @@ def loss_function(name: str, **ring) -> Callable[..., LossOutput]:
   )
 
 
-def of_four(name: str) -> dict:
-  devices = {"data": 2, "fsdp": 2}
+def block(name: str) -> int:
   pairs_of_segments = 1 if name in GLOBAL else batches.VIDEO_SEGMENTS * batches.TEXT_SEGMENTS
-  return {
-      "impl": "ring",
-      "mesh": make_mesh(ConfigDict(devices), jax.devices()[:4]),
-      "block": PAIRS * pairs_of_segments,
-  }
+  return PAIRS * pairs_of_segments
+
+
+def of_four(name: str) -> dict:
+  mesh = make_mesh(ConfigDict({"data": 2, "fsdp": 2}), jax.devices()[:4])
+  return {"impl": "ring", "mesh": mesh, "block": block(name)}
 
 
 @functools.cache

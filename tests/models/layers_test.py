@@ -88,13 +88,16 @@ def test_scan_equals_unrolled_in_value_and_gradient(remat: str) -> None:
   tiny.assert_close(other_gradient, tiny.stacked(gradient), atol=1e-4, rtol=1e-4)
 
 
-def test_remat_equals_plain_in_value_and_gradient_with_dropout() -> None:
+@pytest.mark.parametrize("scan", [False, True])
+def test_remat_equals_plain_in_value_and_gradient_with_dropout(scan: bool) -> None:
   inputs = _stack_inputs()
-  plain = layers.Common(width=8, dropout=0.3)
+  plain = layers.Common(width=8, dropout=0.3, scan=scan)
   shapes = jax.eval_shape(_Stack(plain).init, jax.random.key(0), *inputs)
   params = _random_like(shapes["params"])
   value, gradient = _value_and_grad(plain, params, inputs, jax.random.key(1))
-  remat = layers.Common(width=8, dropout=0.3, remat="full")
+  remat = layers.Common(width=8, dropout=0.3, scan=scan, remat="full")
   other_value, other_gradient = _value_and_grad(remat, params, inputs, jax.random.key(1))
   np.testing.assert_allclose(other_value, value, rtol=1e-5)
   tiny.assert_close(other_gradient, gradient, atol=1e-4, rtol=1e-4)
+  other_value, _ = _value_and_grad(remat, params, inputs, jax.random.key(2))
+  assert abs(other_value - value) > 1e-3 * abs(value)  # Dropout was on.

@@ -12,7 +12,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(
-    "name", ["losses", "loss_memory", "prepare", "retrieval_ranks", "startup", "train_step"]
+    "name",
+    [
+        "input", "losses", "loss_memory", "plans", "prepare", "retrieval_ranks", "startup",
+        "train_step",
+    ],
 )
 def test_a_benchmark_finds_its_own_package(name):
   """As a module: `python benchmarks/NAME.py` cannot import the files beside it."""

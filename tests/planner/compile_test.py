@@ -1,10 +1,13 @@
 """The planned step is the trained one: same batch, same program, memory by the compiler's count."""
 
 import dataclasses
+import importlib.util
 import json
+import sys
 from typing import Any
 
 import jax
+from ml_collections import ConfigDict
 import pytest
 
 from mla_jax import config_lib, sharding, train_step
@@ -12,7 +15,7 @@ from mla_jax import run as run_lib
 from mla_jax.data import batch_spec, sources
 from mla_jax.errors import UserError
 from mla_jax.planner import compile as compile_lib
-from mla_jax.planner import report
+from mla_jax.planner import report, run
 from mla_jax.planner.run import plan
 from mla_jax.planner.topology import CHIPS, Target, open_target
 from tests import tiny
@@ -108,9 +111,26 @@ def test_the_largest_batch_is_found_to_within_an_eighth(most: int, start: int) -
   assert 4 * most * 7 / 8 - 4 <= found <= 4 * most
 
 
+def test_the_least_that_collectives_move() -> None:
+  """By hand: 1,000 parameters, 64 texts of one global and 4 segment embeddings of 32 floats."""
+  params = {"kernel": jax.ShapeDtypeStruct((10, 100), "float32")}
+
+  def least(data: int, fsdp: int, **changes: float) -> int:
+    config = config_lib.load_config(CPU, {f"loss.{key}": value for key, value in changes.items()})
+    axes = ConfigDict({"data": data, "fsdp": fsdp})
+    mesh = sharding.make_mesh(axes, jax.devices()[: data * fsdp])
+    return compile_lib.least_collective_bytes(config, 64, params, mesh)
+
+  assert least(1, 1) == 0
+  assert least(8, 1) == 4000 + 64 * 5 * 32 * 4
+  assert least(8, 1, segment_weight=0.0) == 4000 + 64 * 32 * 4
+  assert least(1, 8, segment_weight=0.0, global_weight=0.0) == 3 * 4000
+  assert least(2, 4, segment_weight=0.0, global_weight=0.0) == 3 * 4000 + 1000
+
+
 def test_what_does_not_fit_is_said() -> None:
   memory = compile_lib.Memory(1, 2, 1, 1, 5, 1, total=20 * 10**9)
-  compiled = compile_lib.Compiled(64, memory, "", {"text": 1e12}, [], ["a finding"], 4)
+  compiled = compile_lib.Compiled(64, memory, "", {"text": 1e12}, [], 0, ["a finding"], 4)
   target = Target("v5e:2x2", [None] * 4, CHIPS["v5e"])
   result = report.summarise(compiled, target, largest_batch=None)
   assert result["fits"] is False
@@ -128,6 +148,25 @@ def test_an_unknown_topology_is_named(name: str) -> None:
     open_target(name)
 
 
+def test_without_the_compiler_for_tpus_it_is_named(monkeypatch) -> None:
+  monkeypatch.setitem(sys.modules, "libtpu", None)  # As if it were not installed, if it is.
+  monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+  with pytest.raises(UserError, match=r"--topology=v5e:2x2: needs libtpu.*mla_jax\[aot\]"):
+    open_target("v5e:2x2")
+
+
+def test_a_batch_that_does_not_divide_over_the_target_is_named() -> None:
+  config = config_lib.load_config(CPU)
+  with pytest.raises(UserError, match="12 rows"):
+    compile_lib.compile_step(config, Target("cpu:8", jax.devices(), None), rows=12)
+
+
+def test_a_mesh_that_does_not_fit_the_target_is_named() -> None:
+  config = config_lib.load_config(CPU, {"mesh.data": 3, "mesh.fsdp": 1})
+  with pytest.raises(UserError, match=r"mesh\.data=3 .* 8 devices"):
+    compile_lib.compile_step(config, Target("cpu:8", jax.devices(), None))
+
+
 def test_a_plan_reads_no_data(tmp_path, capsys, monkeypatch) -> None:
   monkeypatch.setattr(run_lib, "family_dir", None)
   config = config_lib.load_config(CPU)
@@ -138,10 +177,32 @@ def test_a_plan_reads_no_data(tmp_path, capsys, monkeypatch) -> None:
   assert "model FLOPs a step" in capsys.readouterr().out
 
 
-@pytest.mark.slow
-def test_a_tpu_that_is_not_here() -> None:
+@pytest.fixture
+def tpu() -> Target:
   pytest.importorskip("libtpu", reason="libtpu, the compiler for TPUs, is not installed")
+  return open_target("v5e:2x2")
+
+
+def test_a_layout_that_does_not_exist_is_named(tpu: Target) -> None:
+  with pytest.raises(UserError, match=r"--topology=v5e:3x5: .*needs a layout that exists"):
+    open_target("v5e:3x5")
+
+
+@pytest.mark.slow
+def test_a_tpu_that_is_not_here(tpu: Target) -> None:
   config = config_lib.load_config(CPU, {"mesh.data": 1, "mesh.fsdp": -1, "sharding.min_size": 0})
-  compiled = compile_lib.compile_step(config, open_target("v5e:2x2"))
+  compiled = compile_lib.compile_step(config, tpu)
   assert report.fits(compiled, CHIPS["v5e"])
   assert report.collective_totals(compiled.collectives)["all-gather"]["bytes"] > 0
+
+
+@pytest.mark.slow
+def test_the_largest_batch_of_a_tpu(tpu: Target, monkeypatch, capsys) -> None:
+  """Four rows a chip need some 20 MB; on one of 26 MB the search goes on until it is too much."""
+  config = config_lib.load_config(CPU, {"data.sources.captions.rows": 8})
+  small = dataclasses.replace(CHIPS["v5e"], memory_bytes=26e6)
+  monkeypatch.setattr(run, "open_target", lambda name: dataclasses.replace(tpu, chip=small))
+  most = plan(config, "v5e:2x2", find_batch=True)["largest_batch_per_chip"]
+  said = capsys.readouterr().out
+  assert most >= 4
+  assert f"{most} rows a chip: fit\n" in said and "rows a chip: do not fit" in said

@@ -1,0 +1,44 @@
+"""One job at a time trains in a workdir."""
+
+from collections.abc import Iterator
+import contextlib
+import fcntl
+import os
+import pathlib
+import socket
+
+from mla_jax import processes
+from mla_jax.errors import UserError
+
+FILE = ".lock"
+
+
+@contextlib.contextmanager
+def held(workdir: pathlib.Path) -> Iterator[None]:
+  """Keeps other jobs from training in an existing workdir; the first process speaks for a job.
+
+  The system lets go of the lock when the process ends, however it ends: nothing is left to be
+  cleaned up. Where a file system has no locks, nobody is kept out.
+
+  Raises:
+    UserError: another job holds it.
+  """
+  if not processes.is_first():
+    yield
+    return
+  with open(workdir / FILE, "a+", encoding="utf-8") as file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+      file.seek(0)
+      raise UserError(
+          f"{workdir}: another job is training in it ({file.read().strip() or 'not known which'}): "
+          "wait for its end, or use another --workdir"
+      ) from error
+    except OSError:
+      yield
+      return
+    file.truncate(0)
+    file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+    file.flush()
+    yield

@@ -1,0 +1,38 @@
+"""What is wrong with a job's address is said before anything waits for it."""
+
+import socket
+
+import pytest
+
+from mla_jax import processes
+from mla_jax.errors import UserError
+
+
+@pytest.mark.parametrize("interface", ["localhost", ""])
+def test_a_port_in_use_is_named(interface: str) -> None:
+  with socket.create_server((interface, 0)) as server:
+    port = server.getsockname()[1]
+    with pytest.raises(UserError, match=f"port {port} .*in use.*choose another"):
+      processes.join(f"localhost:{port}", 2, 0, found=False)
+
+
+@pytest.mark.parametrize("address", ["host", ":1234", "host:", "host:http", "host:0", "h:99999"])
+@pytest.mark.parametrize("process", [0, 1])
+def test_an_address_that_is_none(address: str, process: int) -> None:
+  with pytest.raises(UserError, match=r"--coordinator=.*HOST:PORT"):
+    processes.join(address, 2, process, found=False)
+
+
+@pytest.mark.parametrize(
+    ("coordinator", "count", "process", "found"),
+    [("h:1", None, None, False), (None, 2, 1, False), ("h:1", 2, 0, True)],
+)
+def test_all_three_or_none(coordinator, count, process, found) -> None:
+  with pytest.raises(UserError, match="give all three, or --distributed alone"):
+    processes.join(coordinator, count, process, found=found)
+
+
+@pytest.mark.parametrize("process", [-1, 2])
+def test_a_number_outside_the_job(process: int) -> None:
+  with pytest.raises(UserError, match="from 0 to below 2"):
+    processes.join("localhost:1", 2, process, found=False)
