@@ -58,6 +58,7 @@ def test_the_count_is_that_of_xla_within_five_percent(task: str, changes: dict[s
   _check(_config(task, changes))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["pretrain_webvid", "pretrain_howto100m"])
 def test_the_count_of_a_pretraining_config_with_fewer_layers(name: str) -> None:
   """Whole in width, pictures and texts; two layers a stack, not in a loop and not recomputed."""
