@@ -126,7 +126,7 @@ def video_batches(reader: Reader, texts: Texts, batch: int) -> Iterator[Fields]:
   def fetch(places: np.ndarray) -> list[Fields]:
     return [_eval_video(reader, int(videos[place % len(videos)])) for place in places]
 
-  return _eval_batches(fetch, reader, len(videos), batch)
+  return _eval_batches(fetch, reader, len(videos), batch, with_video=True)
 
 
 def text_batches(
@@ -158,7 +158,7 @@ def text_batches(
       rows.append(row)
     return rows
 
-  return _eval_batches(fetch, reader, count, batch)
+  return _eval_batches(fetch, reader, count, batch, with_video=with_video)
 
 
 def _train_row(
@@ -232,7 +232,12 @@ def _raw(media: MediaStore, video: int) -> np.ndarray:
 
 
 def _eval_batches(
-    fetch: Callable[[np.ndarray], list[Fields]], reader: Reader, count: int, batch: int
+    fetch: Callable[[np.ndarray], list[Fields]],
+    reader: Reader,
+    count: int,
+    batch: int,
+    *,
+    with_video: bool,
 ) -> Iterator[Fields]:
   places = np.arange(-(-count // batch) * batch)
   here = reader.share(batch)
@@ -246,7 +251,7 @@ def _eval_batches(
     ]
 
   dataset = tf.data.Dataset.range(len(places) // batch).map(lambda step: (step,))
-  decode = _decode(reader, train=False)
+  decode = _decode(reader, train=False) if with_video else None
   return tf_batches.batches(dataset, fetch_marked, decode, here.stop - here.start)
 
 

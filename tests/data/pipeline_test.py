@@ -208,6 +208,18 @@ def test_a_video_of_an_evaluation_is_the_one_its_text_owns(out):
     np.testing.assert_array_equal(beside["video"][place], videos["video"][owner[place]])
 
 
+@pytest.mark.parametrize("with_video", [False, True])
+def test_texts_of_videos_with_frames_are_read_with_and_without_them(tmp_path, with_video):
+  frames = tiny.prepare(tmp_path, media="frames", videos=16, datasets=("msrvtt_retrieval",))
+  texts = sources.open_texts(data_config(frames), "retrieval", "validate", with_video=True)
+  batch = next(pipeline.text_batches(reader(frames), texts, 4, with_video=with_video))
+  assert batch["text_mask"].any(axis=1).all()
+  if with_video:
+    assert batch["video"].shape == (4, SHAPES.frames, SHAPES.image_size, SHAPES.image_size, 3)
+  else:
+    assert not {"video", "frames"} & batch.keys()
+
+
 def test_texts_beside_a_rows_own_are_about_its_video_and_have_their_slots(out):
   config = data_config(out, captions=2)
   config.sources.captions.beside = {"timed": common.beside("timed_captions", 2, sentences=1)}
