@@ -16,11 +16,17 @@ def pixels(config: ConfigDict, *, image_size: int = 112, frames: int = 8) -> Non
 def small_pixels(config: ConfigDict, *, rows: dict[str, int]) -> None:
   """Frames of 64 px and a ViT for a laptop's CPU; each video it encodes meets four texts."""
   pixels(config, image_size=64)
-  config.model.width = config.model.embed_dim = 128
+  _resize(config, 128)
   config.model.video.frame_layers = 2
   config.data.captions = 4
   for name, source in config.data.sources.items():
     source.unit, source.rows = "video", rows[name]
+
+
+def _resize(config: ConfigDict, width: int) -> None:
+  """Another width of the model and of the shared space, which is then no text encoder's own."""
+  config.model.width = config.model.embed_dim = width
+  config.model.text.identity_heads = False
 
 
 def regularise(config: ConfigDict) -> None:
@@ -160,7 +166,7 @@ def debug(config: ConfigDict, *, rows: int = 8) -> ConfigDict:
   config.data.video_segments = 2
   config.data.text_length = 16
   config.data.image_size = 2 * config.model.video.patch_size
-  config.model.width = config.model.embed_dim = 32
+  _resize(config, 32)
   for part in ("video", "text", "fusion"):
     config.model[part].heads = 2
   config.model.video.frame_layers = config.model.video.temporal_layers = 1
@@ -168,7 +174,6 @@ def debug(config: ConfigDict, *, rows: int = 8) -> ConfigDict:
   if config.model.text.kind == "bert":
     config.model.text.width = 16  # Not the model's, so that it is projected.
     config.model.text.frozen_layers = -1
-    config.model.text.identity_heads = False
   config.optimizer.warmup_steps = 1
   config.train.steps = 4
   config.train.log_every = 1

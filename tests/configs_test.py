@@ -11,6 +11,7 @@ from mla_jax import config_lib, eval_lib, sharding, train_lib
 from mla_jax.config_reads import record_reads, unread_keys
 from mla_jax.config_values import flatten
 from mla_jax.data.text import Tokenizer, train_tokenizer
+from mla_jax.models.mla import build_model
 from tests import tiny
 from tests.config_shapes import loss_shapes
 
@@ -168,6 +169,15 @@ def test_a_pretrained_text_encoder(name, prepared, tmp_path):
   run = train_lib.train(config_lib.load_config(path, changes), tmp_path)
   assert run is not None
   assert 0 <= eval_lib.evaluate(run)["accuracy"] <= 100
+
+
+@pytest.mark.parametrize("name", ["msrvtt_mini_retrieval.py", "msrvtt_mini_qa.py"])
+def test_a_pretrained_text_encoder_beside_pixels(name):
+  """Pixels have a model of another width than the text encoder's."""
+  changes = {"model.text.pretrained": "read_later"}
+  config = config_lib.load_config(f"configs/{name}:minilm,pixels", changes)
+  model = build_model(config.model)
+  assert (model.common.width, model.text_config.width) == (128, 384)
 
 
 def test_a_key_nobody_reads_is_an_error(prepared, tmp_path):
