@@ -105,7 +105,7 @@ def model() -> ConfigDict:
   config.video = ConfigDict({
       "kind": "features",  # Or "pixels".
       "feature_width": 1280,
-      "feature_dropout": 0.0,  # Features only, and the hidden layer of the next line.
+      "feature_dropout": 0.0,  # Of the features, and of the hidden layer that follows.
       "head_hidden": 0,  # Width of an MLP from what is pooled to the shared space; 0: a projection.
       "patch_size": 16,
       "frame_layers": 4,

@@ -1,6 +1,7 @@
 """Percentile bootstrap over clusters, for the queries of one video are not independent."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from jaxtyping import Float, Int, Num, Shaped
 import numpy as np
@@ -45,6 +46,24 @@ def mean_interval(
       for drawn in _draws(len(names), resamples, seed, row_floats=len(names))
   ]
   return _percentiles(np.concatenate(means), confidence)
+
+
+def named_means(
+    columns: Mapping[str, Num[np.ndarray, " n"]],
+    clusters: Shaped[np.ndarray, " n"],
+    *,
+    resamples: int,
+    seed: int,
+    confidence: float = 0.95,
+) -> tuple[dict[str, float], dict[str, list[float]]]:
+  """Mean and `mean_interval` of each column, by its name; at least one column."""
+  values = np.stack(list(columns.values()), axis=1)
+  options: dict[str, Any] = {"resamples": resamples, "seed": seed, "confidence": confidence}
+  intervals = mean_interval(values, clusters, **options)
+  return (
+      dict(zip(columns, values.mean(axis=0).tolist(), strict=True)),
+      dict(zip(columns, intervals.tolist(), strict=True)),
+  )
 
 
 def median_interval(

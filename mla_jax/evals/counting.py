@@ -58,13 +58,8 @@ def errors(
   inputs.check_lengths(len(labels), "question", predictions=predicted, clusters=clusters)
   _check_labels(labels)
   columns = _columns(as_counts(predicted), labels)
-  values = np.stack(list(columns.values()), axis=1)
-  intervals = bootstrap.mean_interval(values, clusters, resamples=resamples, seed=seed)
-  return {
-      **dict(zip(columns, values.mean(axis=0).tolist(), strict=True)),
-      "questions": len(labels),
-      "interval": dict(zip(columns, intervals.tolist(), strict=True)),
-  }
+  means, interval = bootstrap.named_means(columns, clusters, resamples=resamples, seed=seed)
+  return {**means, "questions": len(labels), "interval": interval}
 
 
 def _columns(

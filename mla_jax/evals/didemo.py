@@ -58,12 +58,9 @@ def accuracy(
   inputs.check_lengths(len(scores), "sentence", times=times, clusters=clusters)
   annotated = [_places(row, moments) for row, moments in enumerate(times)]
   values = 100.0 * _values(scores, annotated, np.random.default_rng(seed))
-  intervals = bootstrap.mean_interval(values, clusters, resamples=resamples, seed=seed)
-  return {
-      **dict(zip(_NAMES, values.mean(axis=0).tolist(), strict=True)),
-      "sentences": len(scores),
-      "interval": dict(zip(_NAMES, intervals.tolist(), strict=True)),
-  }
+  columns = dict(zip(_NAMES, values.T, strict=True))
+  means, interval = bootstrap.named_means(columns, clusters, resamples=resamples, seed=seed)
+  return {**means, "sentences": len(scores), "interval": interval}
 
 
 def moment_iou() -> Float[np.ndarray, "21 21"]:

@@ -60,13 +60,8 @@ def grounding(
     inputs.check_lengths(len(windows), "question", correct=correct)
     right = np.asarray(correct, bool)
     columns |= {"accuracy": 100.0 * right, "acc_gqa": 100.0 * (right & (best[:, 1] >= 0.5))}
-  values = np.stack(list(columns.values()), axis=1)
-  intervals = bootstrap.mean_interval(values, clusters, resamples=resamples, seed=seed)
-  return {
-      **dict(zip(columns, values.mean(axis=0).tolist(), strict=True)),
-      "questions": len(windows),
-      "interval": dict(zip(columns, intervals.tolist(), strict=True)),
-  }
+  means, interval = bootstrap.named_means(columns, clusters, resamples=resamples, seed=seed)
+  return {**means, "questions": len(windows), "interval": interval}
 
 
 def _best(

@@ -73,13 +73,12 @@ def recall_at_iou(
       for n in recalls
       for m in thresholds
   } | {"mean_iou": 100.0 * places.mean_of_first(iou)}
-  values = np.stack(list(columns.values()), axis=1)
-  intervals = bootstrap.mean_interval(values, clusters, resamples=resamples, seed=seed)
+  means, interval = bootstrap.named_means(columns, clusters, resamples=resamples, seed=seed)
   return {
-      **dict(zip(columns, values.mean(axis=0).tolist(), strict=True)),
+      **means,
       "queries": len(truth),
       "moments_without_length": int(np.count_nonzero(truth[:, 1] <= truth[:, 0])),
-      "interval": dict(zip(columns, intervals.tolist(), strict=True)),
+      "interval": interval,
   }
 
 

@@ -143,17 +143,15 @@ def summarise(
     "mean_rank" (1 = best), "queries", "gallery", and "interval" {name: [low, high]} for the five.
   """
   rank = ranks.rank
-  names = [f"recall_at_{k}" for k in RECALLS] + ["mean_rank"]
-  columns = np.stack([100.0 * ranks.recall_at(k) for k in RECALLS] + [rank], axis=1)
+  columns = {f"recall_at_{k}": 100.0 * ranks.recall_at(k) for k in RECALLS} | {"mean_rank": rank}
   options: dict[str, Any] = {"resamples": resamples, "seed": seed, "confidence": confidence}
-  means = dict(zip(names, columns.mean(axis=0).tolist(), strict=True))
-  intervals = bootstrap.mean_interval(columns, ranks.video, **options).tolist()
+  means, intervals = bootstrap.named_means(columns, ranks.video, **options)
   median = bootstrap.median_interval(rank, ranks.video, **options).tolist()
   return means | {
       "median_rank": float(np.median(rank)),
       "queries": len(rank),
       "gallery": ranks.gallery,
-      "interval": dict(zip(names, intervals, strict=True)) | {"median_rank": median},
+      "interval": intervals | {"median_rank": median},
   }
 
 

@@ -58,7 +58,7 @@ class AlignmentHead(nn.Module):
 
   @nn.compact
   def __call__(
-      self, states: Float[Array, "B S D"], members: Bool[Array, "B G S"], *, train: bool = False
+      self, states: Float[Array, "B S D"], members: Bool[Array, "B G S"], *, train: bool
   ) -> Float[Array, "B G E"]:
     pooled = AttentionPool(self.heads, self.dtype, name="pool")(states, members)
     if self.hidden:

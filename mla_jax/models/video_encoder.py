@@ -15,7 +15,7 @@ WAVES = 8  # Sines, and as many cosines, of a frame's relative time.
 
 @dataclasses.dataclass(frozen=True)
 class VideoConfig:
-  """Sizes of the video encoder; each kind has some that it alone reads."""
+  """Sizes of the video encoder; `patch_size`, `frame_layers`, `motion` matter for pixels only."""
 
   kind: str  # "features" or "pixels".
   feature_width: int

@@ -1,3 +1,5 @@
+import functools
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import jax
@@ -13,7 +15,9 @@ def _pool_variables(width: int, heads: int, seed: int = 0) -> dict:
 
 
 # Compiled once a shape, not once an example.
-_embed = jax.jit(pooling.AlignmentHead(embed_dim=5, heads=2).apply)
+_embed = jax.jit(
+    functools.partial(pooling.AlignmentHead(embed_dim=5, heads=2).apply, train=False)
+)
 _members = jax.jit(pooling.segment_members, static_argnames="segments")
 
 

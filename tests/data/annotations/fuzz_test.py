@@ -11,6 +11,10 @@ from mla_jax.data.annotations.schema import Annotations
 from tests.data.annotations import layouts, layouts_qa, mutations, validity
 
 _FEW, _MANY = 200, 2000
+_SEEDS = [
+    pytest.param(range(_FEW), id="few"),
+    pytest.param(range(_FEW, _MANY), id="many", marks=pytest.mark.slow),
+]
 _MORE = {  # Further layouts of some datasets.
     "how2qa value": layouts_qa.HOW2QA_VALUE,
     "msrvtt_qa jsonl": layouts_qa.QUESTIONS_JSONL,
@@ -74,23 +78,13 @@ def test_every_dataset_has_a_layout() -> None:
   assert set(layouts.FILES) == set(annotations.DATASETS)
 
 
+@pytest.mark.parametrize("seeds", _SEEDS)
 @pytest.mark.parametrize("layout", _LAYOUTS)
-def test_mutations(layout: str, tmp_path: pathlib.Path) -> None:
-  _fuzz(layout, tmp_path, range(_FEW))
+def test_mutations(layout: str, seeds: range, tmp_path: pathlib.Path) -> None:
+  _fuzz(layout, tmp_path, seeds)
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize("seeds", _SEEDS)
 @pytest.mark.parametrize("layout", _LAYOUTS)
-def test_many_mutations(layout: str, tmp_path: pathlib.Path) -> None:
-  _fuzz(layout, tmp_path, range(_FEW, _MANY))
-
-
-@pytest.mark.parametrize("layout", _LAYOUTS)
-def test_no_text_is_dropped_silently(layout: str, tmp_path: pathlib.Path) -> None:
-  _change_values(layout, tmp_path, range(_FEW))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("layout", _LAYOUTS)
-def test_no_text_is_dropped_silently_of_many(layout: str, tmp_path: pathlib.Path) -> None:
-  _change_values(layout, tmp_path, range(_FEW, _MANY))
+def test_no_text_is_dropped_silently(layout: str, seeds: range, tmp_path: pathlib.Path) -> None:
+  _change_values(layout, tmp_path, seeds)
