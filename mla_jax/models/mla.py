@@ -180,7 +180,7 @@ class MLA(nn.Module):
   ) -> Float[Array, "B W E"]:
     """What the frames of each window are in the shared space of a level: "global" or "segment".
 
-    Unit length, float32; zeros for a window without a real frame. For evaluation: nothing is dropped.
+    Unit length, float32; zeros for a window without a real frame. For evaluation: no dropout.
     """
     head = self.heads.video_global if level == "global" else self.heads.video_segment
     return head(video.states, members & video.mask[:, None], train=False)
