@@ -1,8 +1,9 @@
 """Text-video retrieval on MSR-VTT's layout: captions, and timed sentences where there are any.
 
 `configs/msrvtt_mini_retrieval.py` reads features, `...:pixels` frames; `...:debug` is tiny.
-`...:minilm` has a pretrained text encoder, from --config.model.text.pretrained=DIR.
-Prepare: `msrvtt_retrieval`, then `timed_captions --family=msrvtt`, into one `--out`.
+`...:minilm` has a pretrained text encoder, from --config.model.text.pretrained=DIR, and aligns
+questions with their answers too. Prepare: `msrvtt_retrieval`, then `timed_captions
+--family=msrvtt`, for MiniLM `msrvtt_qa` as well, into one `--out`.
 """
 
 from ml_collections import ConfigDict
@@ -33,7 +34,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
     _sentences_known(config)
   if args.pixels:
     config.name += "_pixels"
-    variants.small_pixels(config, rows={"captions": 64, "timed": 16})
+    variants.small_pixels(config, rows={"captions": 64, "timed": 16, "questions": 16})
   return variants.debug(config) if args.debug else config
 
 
@@ -44,7 +45,9 @@ def _sentences_known(config: ConfigDict) -> None:
   variants.bert_text(config, frozen_layers=6)
   data.captions = 4  # Captions of a video, which is encoded once for them.
   data.sources.captions.unit = "video"
-  data.sources.captions.rows, data.sources.timed.rows = 160, 48
+  data.sources.captions.rows, data.sources.timed.rows = 160, 32
+  # Some videos have no text but questions.
+  data.sources.questions = common.source("qa", "train", 32, unit="video")
   data.num_frames, data.video_segments = 8, 4  # Of three videos in four all, at one a second.
   model.width = model.embed_dim = model.text.width
   model.text.identity_heads = True
