@@ -131,8 +131,8 @@ def model() -> ConfigDict:
       "identity_heads": False,
   })
   # "cross": each layer of one side looks at the other; "late": an MLP over both sides pooled, for
-  # small data (layers is not used).
-  config.fusion = ConfigDict({"kind": "cross", "layers": 2, "heads": 4})
+  # small data (hidden in place of layers: its width, with a layer for each side; 0: the model's).
+  config.fusion = ConfigDict({"kind": "cross", "layers": 2, "heads": 4, "hidden": 0})
   # "answer"; "ordinal": P(count > k), k = 0 .. num_answers - 1; "span": start and end of a moment.
   config.head = "answer"
   # What the head puts out: answers of open-ended QA, 1 (a score) of multiple choice and of counting

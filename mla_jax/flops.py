@@ -128,14 +128,25 @@ def _fusion(config: ConfigDict, questions: int) -> float:
   model, length = config.model, config.data.text_length
   memory = config.data.num_frames if model.use_video else 0
   # Of an ordinal head the thresholds share one score.
-  answer = 2 * model.width * (1 if model.head == "ordinal" else model.num_answers)
+  answers = 1 if model.head == "ordinal" else model.num_answers
   if model.fusion.kind == "late":
-    mixed = 2 * (1 + bool(memory)) * model.width**2
-    places = (length, memory, 1)  # The head pools the one state that comes out.
-    pooled = sum(_pool(count, 1, model.width, model.fusion.heads) for count in places)
-    return 3 * questions * (pooled + mixed + answer)
+    return 3 * questions * _late(config, memory, answers)
   fused = transformer(questions * length, model.width, length, model.fusion.layers, memory)
-  return 3 * (fused + questions * (_pool(length, 1, model.width, model.fusion.heads) + answer))
+  pooled = _pool(length, 1, model.width, model.fusion.heads)
+  return 3 * (fused + questions * (pooled + 2 * model.width * answers))
+
+
+def _late(config: ConfigDict, memory: int, answers: int) -> float:
+  """Forward alone, of one question."""
+  model, fusion = config.model, config.model.fusion
+  sides, hidden = 1 + bool(memory), fusion.hidden or model.width
+  pooled = sum(
+      _pool(count, 1, model.width, fusion.heads) for count in (config.data.text_length, memory)
+  )
+  first = sides * model.width * hidden if fusion.hidden else 0
+  # The head pools the one state that comes out.
+  last = _pool(1, 1, hidden, fusion.heads) + 2 * hidden * answers
+  return pooled + 2 * (first + sides * hidden**2) + last
 
 
 def _spans(config: ConfigDict, queries: int) -> float:

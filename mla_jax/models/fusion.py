@@ -12,11 +12,12 @@ from mla_jax.models import layers, pooling, primitives
 
 @dataclasses.dataclass(frozen=True)
 class FusionConfig:
-  """Kind and sizes of the fusion; `layers` matters for "cross" only."""
+  """Kind and sizes of the fusion; `layers` matters for "cross" only, `hidden` for "late"."""
 
   kind: str  # "cross": `CrossFusion`; "late": `LateFusion`.
   layers: int
   heads: int
+  hidden: int  # Width of the MLP, with a layer of its own for each side; 0: the model's, and none.
 
 
 class CrossFusion(nn.Module):
@@ -74,18 +75,26 @@ class LateFusion(nn.Module):
       train: bool,
   ) -> tuple[Float[Array, "B 1 D"], Bool[Array, "B 1"]]:
     common = self.common
-    pooled = [self._pool("pool", states, mask)]
+    sides = [self._side("", states, mask, train=train)]
     if other is not None and other_mask is not None:
-      pooled.append(self._pool("other_pool", other, other_mask))
-    x = primitives.Dropout(common.dropout)(jnp.concatenate(pooled, axis=-1), train=train)
-    x = nn.gelu(primitives.Dense(common.width, dtype=common.dtype, name="mix")(x))
+      sides.append(self._side("other_", other, other_mask, train=train))
+    x = primitives.Dropout(common.dropout)(jnp.concatenate(sides, axis=-1), train=train)
+    width = self.config.hidden or common.width
+    x = nn.gelu(primitives.Dense(width, dtype=common.dtype, name="mix")(x))
     return x[:, None], jnp.any(mask, axis=1, keepdims=True)
 
-  def _pool(
-      self, name: str, states: Float[Array, "B S D"], mask: Bool[Array, "B S"]
+  def _side(
+      self, name: str, states: Float[Array, "B S D"], mask: Bool[Array, "B S"], *, train: bool
   ) -> Float[Array, "B D"]:
-    pool = pooling.AttentionPool(self.config.heads, self.common.dtype, name=name)
-    return nn.gelu(pool(states, mask[:, None])[:, 0])
+    """One side pooled; with `hidden`, through the first layer of the MLP."""
+    common, hidden = self.common, self.config.hidden
+    pool = pooling.AttentionPool(self.config.heads, common.dtype, name=f"{name}pool")
+    x = pool(states, mask[:, None])[:, 0]
+    if hidden:
+      x = primitives.LayerNorm(common.dtype, name=f"{name}norm")(x)
+      x = primitives.Dropout(common.dropout)(x, train=train)
+      x = primitives.Dense(hidden, dtype=common.dtype, name=f"{name}hidden")(x)
+    return nn.gelu(x)
 
 
 FUSIONS: dict[str, type[CrossFusion] | type[LateFusion]] = {

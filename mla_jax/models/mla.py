@@ -293,3 +293,8 @@ def _check(config: ConfigDict, text: text_encoder.TextConfig) -> None:
       raise UserError(
           f"model.{part}.heads: {heads} does not divide model.width {config.width}: change either"
       )
+  if config.fusion.hidden % config.fusion.heads:
+    raise UserError(
+        f"model.fusion.heads: {config.fusion.heads} does not divide model.fusion.hidden"
+        f" {config.fusion.hidden}: change either"
+    )

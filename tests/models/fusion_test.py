@@ -15,7 +15,7 @@ WIDTH, HEADS = 8, 2
 
 
 def _pooled(params: dict[str, Any], states: np.ndarray, mask: np.ndarray) -> np.ndarray:
-  """Attention pooling of the real places, then a GELU (tanh form)."""
+  """Attention pooling of the real places."""
   scores = states @ params["score"]["kernel"]  # [B, S, H]
   pooled = np.zeros((len(states), WIDTH))
   for row in range(len(states)):
@@ -23,26 +23,39 @@ def _pooled(params: dict[str, Any], states: np.ndarray, mask: np.ndarray) -> np.
       channels = slice(head * WIDTH // HEADS, (head + 1) * WIDTH // HEADS)
       weights = np.exp(scores[row, mask[row], head])
       pooled[row, channels] = weights / weights.sum() @ states[row, mask[row], channels]
-  return _gelu(pooled)
+  return pooled
+
+
+def _side(params: dict[str, Any], name: str, states: np.ndarray, mask: np.ndarray) -> np.ndarray:
+  """Pooled; with a hidden layer normalised and through it."""
+  x = _pooled(params[f"{name}pool"], states, mask)
+  if f"{name}hidden" in params:
+    norm, dense = params[f"{name}norm"], params[f"{name}hidden"]
+    x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-6)
+    x = (x * norm["scale"] + norm["bias"]) @ dense["kernel"] + dense["bias"]
+  return _gelu(x)
 
 
 def _gelu(x: np.ndarray) -> np.ndarray:
   return 0.5 * x * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * (x + 0.044715 * x**3)))
 
 
+@pytest.mark.parametrize("hidden", [0, 12])
 @pytest.mark.parametrize("with_video", [True, False])
-def test_late_fusion_is_an_mlp_over_both_sides_pooled(with_video: bool) -> None:
+def test_late_fusion_is_an_mlp_over_both_sides_pooled(with_video: bool, hidden: int) -> None:
   rng = np.random.default_rng(0)
   states, mask = rng.normal(size=(3, 5, WIDTH)), np.arange(5) < np.array([[5], [2], [1]])
   other, other_mask = rng.normal(size=(3, 4, WIDTH)), np.arange(4) < np.array([[1], [4], [3]])
-  module = fusion.LateFusion(layers.Common(WIDTH), fusion.FusionConfig("late", 0, HEADS))
+  config = fusion.FusionConfig("late", layers=0, heads=HEADS, hidden=hidden)
+  module = fusion.LateFusion(layers.Common(WIDTH), config)
   given = (other, other_mask) if with_video else (None, None)
   born = module.init(jax.random.key(0), states, mask, *given, train=False)["params"]
   params = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape), born)
   fused, fused_mask = module.apply({"params": params}, states, mask, *given, train=False)
-  x = _pooled(params["pool"], states, mask)
+  x = _side(params, "", states, mask)
   if with_video:
-    x = np.concatenate([x, _pooled(params["other_pool"], other, other_mask)], axis=-1)
+    x = np.concatenate([x, _side(params, "other_", other, other_mask)], axis=-1)
+  assert x.shape[-1] == (hidden or WIDTH) * (1 + with_video)
   expected = _gelu(x @ params["mix"]["kernel"] + params["mix"]["bias"])
   np.testing.assert_allclose(fused[:, 0], expected, rtol=1e-4, atol=1e-5)
   assert fused_mask.tolist() == [[True]] * 3
@@ -75,3 +88,13 @@ def test_late_fusion_keeps_no_frame_for_spans() -> None:
     mla.build_model(tiny.config({"fusion.kind": "late", "head": "span", "num_answers": 2}))
   with pytest.raises(UserError, match=r"model.fusion.kind='early': unknown.*cross, late"):
     mla.build_model(tiny.config({"fusion.kind": "early"}))
+
+
+def test_the_head_reads_a_hidden_width_of_its_own() -> None:
+  params = tiny.params(
+      mla.build_model(tiny.config({"fusion.kind": "late", "fusion.hidden": 24}))
+  )
+  assert jnp.shape(tiny.named(params)["fusion/mix/kernel"]) == (48, 24)
+  assert jnp.shape(tiny.named(params)["heads/answer/logits/kernel"])[0] == 24
+  with pytest.raises(UserError, match="model.fusion.heads: 2 does not divide model.fusion.hidden"):
+    mla.build_model(tiny.config({"fusion.kind": "late", "fusion.hidden": 25}))
