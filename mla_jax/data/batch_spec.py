@@ -74,7 +74,7 @@ def video_fields(config: ConfigDict, rows: int) -> Spec:
   data, video = config.data, config.model.video
   frames = (rows, data.num_frames)
   clip = (
-      _array((*frames, video.feature_width), np.float32)
+      _array((*frames, video.feature_width), np.float16)
       if video.kind == "features"
       else _array((*frames, data.image_size, data.image_size, 3), np.uint8)
   )

@@ -6,6 +6,7 @@ import tensorflow as tf
 from mla_jax.data import probes
 from mla_jax.data.examples import Fields, Shapes
 from mla_jax.data.frames import FrameChoice, choose_frames, temporal_iou
+from mla_jax.data.media import Media
 from mla_jax.data.records import MediaStore
 
 
@@ -27,57 +28,77 @@ def centred(shapes: Shapes) -> Fields:
 
 
 def finish(
-    example: Fields, media: MediaStore | None, shapes: Shapes, probe: str | None = None
+    rows: list[Fields], media: MediaStore | None, shapes: Shapes, probe: str | None = None
 ) -> Fields:
-  """Replaces the raw record and the draws of one example by the clip's fields.
+  """A batch from its rows: each field stacked, and the clips of `video_key` in place of the draws.
 
-  JPEG frames stay encoded: `frames` `[T]` and `crop` are for `decode`. What is done here is done
-  in numpy, by threads that wait for each other: a graph's operations cost more than they do.
+  JPEG frames stay encoded: `frames` `[B, T]` and `crop` are for `decode`. What is done here is done
+  in numpy, a batch at a time, by threads that wait for each other: Python for every row is what
+  this costs.
 
   Args:
-    example: with `raw`, `jitter`, `crop`, and `times` where a text has any; without the first, of a
-      model without video, the others are dropped.
-    media: of the record.
+    rows: with `jitter`, `crop`, `video_key`, and `times` where a text has any; without the first,
+      of texts alone, or for a model without video, the others are dropped.
+    media: of the videos.
     shapes: sizes of the batch.
     probe: what of the frames is spoilt, see `probes.FRAME_PROBES`.
   """
-  example = dict(example)
-  drawn = {name: example.pop(name) for name in ("jitter", "crop") if name in example}
-  raw, times = example.pop("raw", None), example.pop("times", None)
-  if raw is None or media is None:
-    return example
-  stored = media.parse(raw.item())
-  choice = choose_frames(
+  batch = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+  drawn = {name: batch.pop(name) for name in ("jitter", "crop") if name in batch}
+  times = batch.pop("times", None)
+  if media is None or not drawn:
+    return batch
+  stored = [media.parse(raw) for raw in media.read(batch["video_key"])]
+  chosen = [
+      _choose(one, jitter, shapes) for one, jitter in zip(stored, drawn["jitter"], strict=True)
+  ]
+  pairs = zip(stored, chosen, strict=True)
+  seconds = [np.where(choice.mask, one.time[choice.index], 0.0) for one, choice in pairs]
+  if probe is not None:
+    keys = batch["video_key"].tolist()
+    chosen = [
+        probes.spoil_frames(probe, choice, key) for choice, key in zip(chosen, keys, strict=True)
+    ]
+  batch |= {
+      "frame_mask": np.stack([choice.mask for choice in chosen]),
+      "frame_segment": np.stack([choice.segment for choice in chosen]),
+      "frame_time": np.stack(seconds).astype(np.float32),
+      "frame_span": np.stack([choice.span for choice in chosen]),
+  }
+  if times is not None:
+    bounds = np.stack([choice.bounds for choice in chosen])
+    batch["overlap"] = temporal_iou(bounds if times.ndim == 3 else bounds[:, None], times)
+  if media.kind == "features":
+    return batch | {"video": _features(stored, chosen, black=probe == probes.BLACK)}
+  return batch | {"frames": _encoded(stored, chosen), "crop": drawn["crop"]}
+
+
+def _choose(stored: Media, jitter: np.ndarray, shapes: Shapes) -> FrameChoice:
+  return choose_frames(
       stored.time,
       stored.duration,
       frames=shapes.frames,
       segments=shapes.video_segments,
-      jitter=drawn["jitter"],
+      jitter=jitter,
   )
-  seconds = np.where(choice.mask, stored.time[choice.index], 0.0).astype(np.float32)
-  if probe is not None:
-    choice = probes.spoil_frames(probe, choice, int(example["video_key"]))
-  example |= {
-      "frame_mask": choice.mask,
-      "frame_segment": choice.segment,
-      "frame_time": seconds,
-      "frame_span": choice.span,
-  }
-  if times is not None:
-    example["overlap"] = _overlap(choice.bounds, times)
-  if isinstance(stored.payload, np.ndarray):
-    video = _taken(stored.payload, choice)
-    return example | {"video": np.zeros_like(video) if probe == probes.BLACK else video}
-  frames = np.full(shapes.frames, b"", object)
-  frames[choice.mask] = [stored.payload[place] for place in choice.index[choice.mask]]
-  return example | {"frames": frames, "crop": drawn["crop"]}
 
 
-def _taken(features: np.ndarray, choice: FrameChoice) -> np.ndarray:
-  """Float32 `[T, F]`; padding is 0."""
-  taken = np.zeros((len(choice.mask), features.shape[1]), np.float32)
-  taken[choice.mask] = features[choice.index[choice.mask]]
-  return taken
+def _features(stored: list[Media], chosen: list[FrameChoice], *, black: bool) -> np.ndarray:
+  """Float16 `[B, T, F]`, as they are stored: half the bytes to the device. Padding is 0."""
+  width = np.shape(stored[0].payload)[1]
+  video = np.zeros((len(chosen), len(chosen[0].mask), width), np.float16)
+  if not black:
+    for clip, one, choice in zip(video, stored, chosen, strict=True):
+      clip[choice.mask] = np.asarray(one.payload)[choice.index[choice.mask]]
+  return video
+
+
+def _encoded(stored: list[Media], chosen: list[FrameChoice]) -> np.ndarray:
+  """JPEG frames `[B, T]`, nothing where padding is."""
+  frames = np.full((len(chosen), len(chosen[0].mask)), b"", object)
+  for clip, one, choice in zip(frames, stored, chosen, strict=True):
+    clip[choice.mask] = [one.payload[place] for place in choice.index[choice.mask].tolist()]
+  return frames
 
 
 def decode(
@@ -88,13 +109,6 @@ def decode(
   frames, crop = example.pop("frames"), example.pop("crop")
   video = _pixels(frames, example["frame_mask"], crop, shapes, train=train)
   return example | {"video": tf.zeros_like(video) if probe == probes.BLACK else video}
-
-
-def _overlap(bounds: np.ndarray, times: np.ndarray) -> np.ndarray:
-  """`[N, M]`, or `[C, N, M]` where the example has several texts."""
-  if times.ndim == 2:
-    return temporal_iou(bounds, times)
-  return np.stack([temporal_iou(bounds, one) for one in times])
 
 
 def _pixels(

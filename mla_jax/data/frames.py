@@ -1,6 +1,7 @@
 """Which frames of a video a clip keeps, and how they fall into segments."""
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -8,6 +9,8 @@ import numpy as np
 @dataclasses.dataclass(frozen=True)
 class FrameChoice:
   """Frames taken from one video, padded to a fixed number T.
+
+  `mask` and `segment` may be shared between clips.
 
   Attributes:
     index: int32 `[T]`, positions in the stored frames, 0 on padding.
@@ -37,38 +40,65 @@ def choose_frames(
       of fewer frames has as many segments as frames.
     jitter: float `[T]` in [0, 1), where inside its run each frame is taken; 0.5 is the middle.
   """
-  stored = len(times)
-  taken = min(stored, frames)
-  place = np.arange(taken)
-  real = min(segments, taken)
+  cut = _divide(len(times), frames, segments)
+  taken = len(cut.starts)
   index = np.zeros(frames, np.int32)
-  segment = np.zeros(frames, np.int32)
-  starts = np.arange(taken + 1) * stored // taken
-  index[:taken] = starts[:-1] + (jitter[:taken] * np.diff(starts)).astype(np.int32)
-  segment[:taken] = place * real // taken + 1
-  ends = np.append(times[1:], max(duration, times[-1]))
+  index[:taken] = cut.starts + (jitter[:taken] * (cut.ends - cut.starts)).astype(np.int32)
+  lasts = np.append(times[1:], max(duration, times[-1]))
   span = np.zeros((frames, 2), np.float32)
-  span[:taken, 0], span[:taken, 1] = times[starts[:-1]], ends[starts[1:] - 1]
+  span[:taken, 0], span[:taken, 1] = times[cut.starts], lasts[cut.ends - 1]
   bounds = np.full((segments, 2), np.nan, np.float32)
-  for number in range(real):
-    places = np.flatnonzero(segment[:taken] == number + 1)
-    bounds[number] = span[places[0], 0], span[places[-1], 1]
-  return FrameChoice(index, np.arange(frames) < taken, segment, span, bounds)
+  bounds[: len(cut.first), 0], bounds[: len(cut.last), 1] = span[cut.first, 0], span[cut.last, 1]
+  return FrameChoice(index, cut.mask, cut.segment, span, bounds)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Division:
+  """What clips of videos of one length have in common; shared, so not to be written to."""
+
+  starts: np.ndarray  # [taken], the stored frames each taken frame stands for: its run's ...
+  ends: np.ndarray  # ... first one, and the one behind its last.
+  mask: np.ndarray  # [T]
+  segment: np.ndarray  # [T]
+  first: np.ndarray  # [real segments], the taken frames each begins and ...
+  last: np.ndarray  # ... ends with.
+
+
+@functools.lru_cache(maxsize=4096)
+def _divide(stored: int, frames: int, segments: int) -> _Division:
+  taken = min(stored, frames)
+  real = min(segments, taken)
+  edges = np.arange(taken + 1) * stored // taken
+  segment = np.zeros(frames, np.int32)
+  segment[:taken] = np.arange(taken) * real // taken + 1
+  first = np.searchsorted(segment[:taken], np.arange(1, real + 1))
+  division = _Division(
+      starts=edges[:-1],
+      ends=edges[1:],
+      mask=np.arange(frames) < taken,
+      segment=segment,
+      first=first,
+      last=np.append(first[1:], taken) - 1,
+  )
+  for part in vars(division).values():
+    part.setflags(write=False)
+  return division
 
 
 def temporal_iou(video: np.ndarray, text: np.ndarray) -> np.ndarray:
   """Temporal intersection over union of every video segment with every text segment.
 
   Args:
-    video: `[N, 2]` seconds.
-    text: `[M, 2]` seconds; NaN = unknown.
+    video: `[..., N, 2]` seconds.
+    text: `[..., M, 2]` seconds; NaN = unknown.
 
   Returns:
-    float32 `[N, M]` in [0, 1]; -1 where either side's times are unknown.
+    float32 `[..., N, M]` in [0, 1]; -1 where either side's times are unknown.
   """
-  start = np.maximum(video[:, None, 0], text[None, :, 0])
-  end = np.minimum(video[:, None, 1], text[None, :, 1])
-  lengths = (video[:, 1] - video[:, 0])[:, None] + (text[:, 1] - text[:, 0])[None, :]
+  video, text = video[..., :, None, :], text[..., None, :, :]
+  start = np.maximum(video[..., 0], text[..., 0])
+  end = np.minimum(video[..., 1], text[..., 1])
+  lengths = (video[..., 1] - video[..., 0]) + (text[..., 1] - text[..., 0])
   shared = np.maximum(end - start, 0.0)
   with np.errstate(invalid="ignore", divide="ignore"):
     overlap = shared / np.maximum(lengths - shared, 1e-9)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 import dataclasses
 import functools
+import itertools
 
 import numpy as np
 import tensorflow as tf
@@ -82,12 +83,16 @@ def train_batches(
     ]
     return step, tf.concat(parts, 0)[here]
 
-  def fetch(step: np.ndarray, units: np.ndarray) -> list[Fields]:
-    rows = (
-        _train_row(reader, sources, seed, int(step), here.start + i, int(unit))
-        for i, unit in enumerate(units)
-    )
-    return [clips.finish(row, reader.media, reader.shapes) for row in rows]
+  def fetch(step: np.ndarray, units: np.ndarray) -> Fields:
+    drawn = [
+        _draw(sources, seed, int(step), row, unit)
+        for row, unit in enumerate(units.tolist(), here.start)
+    ]
+    rows = [
+        _train_row(reader, row, records)
+        for row, records in zip(drawn, _read(drawn), strict=True)
+    ]
+    return clips.finish(rows, reader.media, reader.shapes)
 
   dataset = tf.data.Dataset.range(steps.start, steps.stop).map(units)
   return tf_batches.batches(dataset, fetch, _decode(reader, train=True), here.stop - here.start)
@@ -97,7 +102,6 @@ def row_texts(
     reader: Reader, sources: tuple[Source, ...], seed: int, step: int, rows: int
 ) -> list[str]:
   """Ids of the texts in the first `rows` rows of a step's batch, for error messages."""
-  found = []
   units = tf.concat(
       [
           order.units_at_step(
@@ -107,13 +111,8 @@ def row_texts(
       ],
       0,
   ).numpy()
-  for row in range(min(rows, len(units))):
-    source = _source_of(sources, row)
-    rng = _row_rng(seed, step, row)
-    for pool in source.pools:
-      items = pool.texts.items[pool.draw(int(units[row]), rng)]
-      found += [r.item_id for r in pool.texts.store.read(pool.texts.split, items)]
-  return found
+  drawn = [_draw(sources, seed, step, row, unit) for row, unit in enumerate(units[:rows].tolist())]
+  return [record.item_id for row in _read(drawn) for pool in row for record in pool]
 
 
 def video_batches(reader: Reader, texts: Texts, batch: int) -> Iterator[Fields]:
@@ -161,31 +160,56 @@ def text_batches(
   return _eval_batches(fetch, reader, count, batch, with_video=with_video)
 
 
-def _train_row(
-    reader: Reader, sources: tuple[Source, ...], seed: int, step: int, row: int, unit: int
-) -> Fields:
-  source = _source_of(sources, row)
-  rng = _row_rng(seed, step, row)
-  drawn = [pool.draw(unit, rng) for pool in source.pools]
-  video = int(source.own.texts.videos[drawn[0][0]])
-  fields = _row_texts(reader, source, drawn, rng)
+@dataclasses.dataclass(frozen=True)
+class _Drawn:
+  """A row of a training batch, before anything of it is read."""
+
+  source: Source
+  places: list[np.ndarray]  # Of each of the source's pools: positions in its `texts.items`.
+  rng: np.random.Generator  # For what else is drawn.
+
+  def items(self, pool: int) -> np.ndarray:
+    """Indices in its split of the texts of one pool."""
+    return self.source.pools[pool].texts.items[self.places[pool]]
+
+
+def _draw(sources: tuple[Source, ...], seed: int, step: int, row: int, unit: int) -> _Drawn:
+  source, rng = _source_of(sources, row), _row_rng(seed, step, row)
+  return _Drawn(source, [pool.draw(unit, rng) for pool in source.pools], rng)
+
+
+def _read(drawn: list[_Drawn]) -> list[list[list[TextRecord]]]:
+  """The texts of every row, pool by pool; those of one pool are read at once."""
+  found: list[list[list[TextRecord]]] = []
+  for _, group in itertools.groupby(drawn, lambda row: row.source.name):
+    rows = list(group)
+    by_pool = []
+    for number, pool in enumerate(rows[0].source.pools):
+      items = np.concatenate([row.items(number) for row in rows])
+      records = iter(pool.texts.store.read(pool.texts.split, items))
+      by_pool.append([list(itertools.islice(records, len(row.places[number]))) for row in rows])
+    found += [list(of_row) for of_row in zip(*by_pool, strict=True)]
+  return found
+
+
+def _train_row(reader: Reader, row: _Drawn, records: list[list[TextRecord]]) -> Fields:
+  """The fields of one row, with what `clips.finish` makes its clip from."""
+  video = int(row.source.own.texts.videos[row.places[0][0]])
+  fields = _row_texts(reader, row, records)
   if reader.media is not None:
-    fields |= clips.draws(reader.shapes, rng) | {"raw": _raw(reader.media, video)}
+    fields |= clips.draws(reader.shapes, row.rng)
   return fields | {"video_key": np.array(video, np.int32)}
 
 
-def _row_texts(
-    reader: Reader, source: Source, drawn: list[np.ndarray], rng: np.random.Generator
-) -> Fields:
+def _row_texts(reader: Reader, row: _Drawn, records: list[list[TextRecord]]) -> Fields:
   """The fields of the texts of one row, with an axis `[C]` if C > 1: every text in its slot."""
   texts: list[Fields] = []
-  for pool, places in zip(source.pools, drawn, strict=True):
-    records = pool.texts.store.read(pool.texts.split, pool.texts.items[places])
-    if pool is source.own and not reader.wanted.optional:
-      for record in records:
+  for i, pool in enumerate(row.source.pools):
+    if pool is row.source.own and not reader.wanted.optional:
+      for record in records[i]:
         reader.wanted.check(record)
-    texts += _pool_texts(reader, pool, pool.texts.items[places], records, rng)
-    texts += _blanks(texts, pool.count - len(places))
+    texts += _pool_texts(reader, pool, row.items(i), records[i], row.rng)
+    texts += _blanks(texts, pool.count - len(records[i]))
   if reader.shapes.captions == 1:
     return texts[0]
   texts += _blanks(texts, reader.shapes.captions - len(texts))
@@ -221,14 +245,7 @@ def _pool_texts(
 
 
 def _eval_video(reader: Reader, video: int) -> Fields:
-  assert reader.media is not None
-  raw = _raw(reader.media, video)
-  return clips.centred(reader.shapes) | {"raw": raw, "video_key": np.array(video, np.int32)}
-
-
-def _raw(media: MediaStore, video: int) -> np.ndarray:
-  # An object array: numpy's own byte strings lose trailing zero bytes.
-  return np.array(media.read([video])[0], object)
+  return clips.centred(reader.shapes) | {"video_key": np.array(video, np.int32)}
 
 
 def _eval_batches(
@@ -242,13 +259,10 @@ def _eval_batches(
   places = np.arange(-(-count // batch) * batch)
   here = reader.share(batch)
 
-  def fetch_marked(step: np.ndarray) -> list[Fields]:
+  def fetch_marked(step: np.ndarray) -> Fields:
     chosen = places[int(step) * batch : (int(step) + 1) * batch][here]
-    return [
-        clips.finish(row, reader.media, reader.shapes, reader.probe)
-        | {"mask": np.array(place < count), "example_id": np.array(place, np.int32)}
-        for row, place in zip(fetch(chosen), chosen, strict=True)
-    ]
+    fields = clips.finish(fetch(chosen), reader.media, reader.shapes, reader.probe)
+    return fields | {"mask": chosen < count, "example_id": chosen.astype(np.int32)}
 
   dataset = tf.data.Dataset.range(len(places) // batch).map(lambda step: (step,))
   decode = _decode(reader, train=False) if with_video else None

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 import dataclasses
+import functools
 import io
 import itertools
 import os
@@ -22,13 +23,14 @@ from mla_jax.data.tokenizer_json import JsonTokenizer, Span
 from mla_jax.errors import UserError
 
 TOKENIZER_MODEL, TOKENIZER_JSON = TOKENIZER_FILES = ("tokenizer.model", "tokenizer.json")
+_KEPT = 1 << 17  # Texts whose tokens are kept, some 100 MB: most of a training set of this field.
 _WORD = re.compile(r"\w+")
 _COMMON = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class TokenizedText:
-  """A text as `L` tokens.
+  """A text as `L` tokens; the arrays may be shared and are not to be written to.
 
   Attributes:
     ids: token ids, 0 where there is none.
@@ -77,6 +79,7 @@ class Tokenizer:
   def __init__(self, cutter: Cutter):
     self._cutter = cutter
     self.vocab_size = cutter.vocab_size
+    self._kept = functools.lru_cache(_KEPT)(self._encode)
 
   @classmethod
   def load(cls, path: str | pathlib.Path) -> "Tokenizer":
@@ -117,12 +120,19 @@ class Tokenizer:
       length: L.
       most_segments: M; segments past it are none (`merge_segments` first).
     """
+    # Without the segments' times: a time that is not known is a NaN, and no NaN equals another.
+    parts = tuple((segment.start, segment.end) for segment in segments[:most_segments])
+    return self._kept(text, parts, length)
+
+  def _encode(self, text: str, segments: tuple[tuple[int, int], ...], length: int) -> TokenizedText:
     ids, spans = self._cutter.cut(text, length)
     found = TokenizedText(
         np.zeros(length, np.int32), np.zeros(length, np.bool_), np.zeros(length, np.int32))
     found.ids[: len(ids)] = ids
     found.mask[: len(ids)] = True
-    found.segment[: len(ids)] = _assign(text, spans, segments[:most_segments])
+    found.segment[: len(ids)] = _assign(text, spans, segments)
+    for array in vars(found).values():
+      array.setflags(write=False)
     return found
 
   def count(self, text: str) -> int:
@@ -211,7 +221,9 @@ def _characters(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]
   return [(character[begin], character[end]) for begin, end in spans]
 
 
-def _assign(text: str, spans: Sequence[Span], segments: Sequence[Segment]) -> list[int]:
+def _assign(
+    text: str, spans: Sequence[Span], segments: Sequence[tuple[int, int]]
+) -> list[int]:
   """For each span, the number (from 1) of the segment that overlaps it most; 0 = none."""
   numbers = []
   first = 0  # Segments before it end before this span starts, and before all later ones.
@@ -223,13 +235,16 @@ def _assign(text: str, spans: Sequence[Span], segments: Sequence[Segment]) -> li
     while begin < end and text[begin].isspace():
       begin += 1
     end = max(end, begin + 1)
-    while first < len(segments) and segments[first].end <= begin:
+    while first < len(segments) and segments[first][1] <= begin:
       first += 1
+    if first < len(segments) and segments[first][0] <= begin and end <= segments[first][1]:
+      numbers.append(first + 1)  # All of it: no other has more.
+      continue
     best, most = 0, 0
     for number in range(first, len(segments)):
-      if segments[number].start >= end:
+      if segments[number][0] >= end:
         break
-      shared = min(end, segments[number].end) - max(begin, segments[number].start)
+      shared = min(end, segments[number][1]) - max(begin, segments[number][0])
       if shared > most:
         best, most = number + 1, shared
     numbers.append(best)

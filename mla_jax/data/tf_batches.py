@@ -14,7 +14,7 @@ _PREFETCH = 2
 
 def batches(
     dataset: tf.data.Dataset,
-    fetch: Callable[..., list[Fields]],
+    fetch: Callable[..., Fields],
     finish: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]] | None,
     batch: int,
 ) -> Iterator[Fields]:
@@ -22,7 +22,8 @@ def batches(
 
   Args:
     dataset: tuples, one a batch: the arguments of `fetch`.
-    fetch: the `batch` rows of a batch; every row has the same fields, types and shapes.
+    fetch: the fields `[batch, ...]` of a batch; all batches have the same, of the same types and
+      shapes.
     finish: what a row becomes, e.g. its media decoded and cropped; None: it is finished.
     batch: rows of a batch.
 
@@ -35,11 +36,11 @@ def batches(
   def lookup(*arguments: tf.Tensor) -> dict[str, tf.Tensor]:
     def stacked(*values: np.ndarray) -> list[np.ndarray]:
       try:
-        rows = fetch(*values)
+        fields = fetch(*values)
       except UserError as error:
         failures.append(error)
         raise
-      return [np.stack([row[name] for row in rows]) for name in names]
+      return [fields[name] for name in names]
 
     columns = tf.numpy_function(stacked, arguments, [spec.dtype for spec in signature])
     for column, spec in zip(columns, signature, strict=True):
@@ -64,12 +65,12 @@ def _with_own_errors(rows: Iterator[Fields], failures: list[UserError]) -> Itera
 
 
 def _signature(
-    fetch: Callable[..., list[Fields]], dataset: tf.data.Dataset
+    fetch: Callable[..., Fields], dataset: tf.data.Dataset
 ) -> tuple[list[str], list[tf.TensorSpec]]:
-  """Names, types and shapes of one row, from the row itself: there is no second list to keep."""
-  row = fetch(*next(iter(dataset.take(1).as_numpy_iterator())))[0]
-  names = sorted(row)
+  """Names, types and shapes of one row, from a batch itself: there is no second list to keep."""
+  batch = fetch(*next(iter(dataset.take(1).as_numpy_iterator())))
+  names = sorted(batch)
+  kinds = [tf.string if batch[name].dtype == object else batch[name].dtype for name in names]
   return names, [
-      tf.TensorSpec(row[name].shape, tf.string if row[name].dtype == object else row[name].dtype)
-      for name in names
+      tf.TensorSpec(batch[name].shape[1:], kind) for name, kind in zip(names, kinds, strict=True)
   ]

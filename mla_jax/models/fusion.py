@@ -75,16 +75,16 @@ class LateFusion(nn.Module):
       train: bool,
   ) -> tuple[Float[Array, "B 1 D"], Bool[Array, "B 1"]]:
     common = self.common
-    sides = [self._side("", states, mask, train=train)]
+    sides = [self._side("", states, mask)]
     if other is not None and other_mask is not None:
-      sides.append(self._side("other_", other, other_mask, train=train))
+      sides.append(self._side("other_", other, other_mask))
     x = primitives.Dropout(common.dropout)(jnp.concatenate(sides, axis=-1), train=train)
     width = self.config.hidden or common.width
     x = nn.gelu(primitives.Dense(width, dtype=common.dtype, name="mix")(x))
     return x[:, None], jnp.any(mask, axis=1, keepdims=True)
 
   def _side(
-      self, name: str, states: Float[Array, "B S D"], mask: Bool[Array, "B S"], *, train: bool
+      self, name: str, states: Float[Array, "B S D"], mask: Bool[Array, "B S"]
   ) -> Float[Array, "B D"]:
     """One side pooled; with `hidden`, through the first layer of the MLP."""
     common, hidden = self.common, self.config.hidden
@@ -92,7 +92,6 @@ class LateFusion(nn.Module):
     x = pool(states, mask[:, None])[:, 0]
     if hidden:
       x = primitives.LayerNorm(common.dtype, name=f"{name}norm")(x)
-      x = primitives.Dropout(common.dropout)(x, train=train)
       x = primitives.Dense(hidden, dtype=common.dtype, name=f"{name}hidden")(x)
     return nn.gelu(x)
 

@@ -81,6 +81,22 @@ def test_iou_of_known_intervals():
   np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+def test_iou_of_several_clips_at_once():
+  rng = np.random.default_rng(0)
+  video, text = (np.sort(rng.uniform(0, 9, (5, many, 2))) for many in (3, 4))
+  text[1, 2] = np.nan
+  one_by_one = [frames.temporal_iou(*pair) for pair in zip(video, text, strict=True)]
+  np.testing.assert_array_equal(frames.temporal_iou(video, text), one_by_one)
+
+
+def test_what_clips_of_one_length_share_cannot_be_written_to():
+  choice = _choose(3, 5, 4)
+  with pytest.raises(ValueError, match="read-only"):
+    choice.mask[0] = False
+  choice.index[0] = 2
+  assert _choose(3, 5, 4).index.tolist() == [0, 1, 2, 0, 0]
+
+
 @pytest.mark.parametrize("where", [0.0, 0.5, 0.999])
 def test_frame_times_need_not_be_even(where):
   times = np.array([0.0, 0.1, 5.0, 9.0])

@@ -165,6 +165,31 @@ def test_segments_of_any_text_against_the_reference(
   assert tokens.segment[tokens.mask].tolist() == _reference(text, model, segments)
 
 
+def test_tokens_are_kept_and_never_confused(
+    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+  text, nan = "a man is cutting an onion", float("nan")
+  cuts = []
+  cut = tokenizer._cutter.cut
+  monkeypatch.setattr(tokenizer._cutter, "cut", lambda *args: cuts.append(args) or cut(*args))
+
+  def encode(segments: list[tuple[int, int]], length: int = 12, most: int = 2) -> list[int]:
+    # Times made anew: no NaN equals another.
+    parts = [Segment(*bounds, float("nan"), nan) for bounds in segments]
+    found = tokenizer.encode(text, parts, length=length, most_segments=most)
+    with pytest.raises(ValueError, match="read-only"):
+      found.ids[0] = 9
+    return found.segment.tolist()
+
+  first = encode([(0, 5), (6, 25)])
+  assert encode([(0, 5), (6, 25)]) == first
+  assert len(cuts) == 1
+  assert encode([(0, 8), (9, 25)]) != first
+  assert encode([(0, 5), (6, 25)], most=1) != first
+  assert len(encode([(0, 5), (6, 25)], length=4)) == 4
+  assert len(cuts) == 4
+
+
 def test_spans_are_characters_of_the_text_as_given(tokenizer: Tokenizer) -> None:
   """Normalising changes lengths and bytes are not characters: each word still finds its segment."""
   text = "Ａ ﬁne Café ½ 😀 ㌔ MAN"
