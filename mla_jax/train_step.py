@@ -203,9 +203,14 @@ def _make_state(
 
 
 def lint(config: ConfigDict, mesh: Mesh, abstract: TrainState) -> list[str]:
-  """What of the state is large and whole on every device; see sharding_lint.py."""
+  """What of the state is large and whole on every device, see sharding_lint.py; a ring of one."""
   rules, most_bytes = sharding.rules_from_config(config.sharding), config.sharding.lint_bytes
-  return sharding_lint.lint(abstract, abstract.params, rules, mesh, most_bytes=most_bytes)
+  found = sharding_lint.lint(abstract, abstract.params, rules, mesh, most_bytes=most_bytes)
+  if config.loss.impl == "ring" and mesh.size == 1:
+    found.append(
+        "loss.impl='ring': goes round one device; 'dense' is the same loss and faster where it fits"
+    )
+  return found
 
 
 def compile_step(

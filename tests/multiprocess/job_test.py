@@ -13,6 +13,7 @@ import time
 import numpy as np
 import pytest
 
+from mla_jax import workdir_lock
 from mla_jax.metrics import read_metrics
 from tests import tiny
 
@@ -138,6 +139,16 @@ def test_processes_that_would_do_different_things_stop_at_the_start(data, cache,
     assert code == 1
     assert "process 1 and process 0 differ: config.loss.segment_weight: 0.5 in 0, 0.25" in error
   assert not (workdir / "config.json").exists()
+
+
+def test_a_workdir_that_another_job_trains_in_ends_all_processes(data, cache, tmp_path):
+  workdir = tmp_path / "run"
+  workdir.mkdir()
+  with workdir_lock.held(workdir):
+    found = finish(start([arguments(data, workdir, *STEPS)] * 2, cache), timeout=300)
+  assert all(code == 1 for code, *_ in found)
+  assert f"error: {workdir}: another job is training in it" in found[0][2]
+  assert {path.name for path in workdir.iterdir()} == {workdir_lock.FILE}
 
 
 def test_sigterm_to_one_stops_all_with_all_saved(data, cache, tmp_path):

@@ -96,6 +96,15 @@ def test_memory_is_the_compilers_and_falls_with_fsdp() -> None:
     assert found.total >= held + found.activations
 
 
+def test_a_ring_of_one_device_is_one_line() -> None:
+  told = "loss.impl='ring': goes round one device"
+  for devices, impl, lines in ((1, "ring", 1), (1, "dense", 0), (2, "ring", 0)):
+    config = config_lib.load_config(CPU, {"loss.impl": impl, "mesh.data": devices})
+    target = Target(f"cpu:{devices}", jax.devices()[:devices], None)
+    findings = compile_lib.compile_step(config, target).findings
+    assert sum(told in line for line in findings) == lines
+
+
 @pytest.mark.parametrize("most", [0, 1, 5, 8, 9, 37, 1000])
 @pytest.mark.parametrize("start", [4, 64, 4000])
 def test_the_largest_batch_is_found_to_within_an_eighth(most: int, start: int) -> None:
