@@ -1,16 +1,18 @@
 """Runs a grid of settings times seeds and says what differs.
 
 python -m mla_jax.experiment configs/experiments/NAME.py[:ARG] --out=DIR [--jobs=N]
-    [--eval_split=SPLIT] [--config.data.dir=DIR]
+    [--cells=A,B] [--eval_split=SPLIT] [--config.data.dir=DIR]
 
 The same command goes on where it was stopped. DIR gets results.json, results.md and report.html;
 the last line of standard output is the JSON of the cells' means. Choose by them, and then, once,
 with --eval_split=SPLIT: the checkpoints of the finished runs on that split, into DIR/SPLIT.
 """
 
+from collections.abc import Mapping
 import json
 import pathlib
 import shlex
+from typing import Any
 
 from absl import app, flags
 
@@ -23,6 +25,7 @@ _JOBS = flags.DEFINE_integer("jobs", 1, "Runs at a time; they share the cores.")
 _EVAL_SPLIT = flags.DEFINE_string(
     "eval_split", None, "Evaluates the finished runs on this split instead of training."
 )
+_CELLS = flags.DEFINE_list("cells", None, "These alone, the baseline among them.")
 _RESAMPLES = flags.DEFINE_integer("resamples", 10_000, "Draws of intervals and p-values.")
 
 
@@ -39,7 +42,7 @@ def main(argv: list[str]) -> None:
   from mla_jax.experiments import analysis, plan, runner, write
 
   out, split = pathlib.Path(_OUT.value), _EVAL_SPLIT.value
-  experiment = plan.load_experiment(argv[1])
+  experiment = plan.load_experiment(argv[1], _CELLS.value)
   overrides = config_lib.overrides_given()
   runs = plan.plan_runs(experiment, overrides)
 
@@ -49,19 +52,23 @@ def main(argv: list[str]) -> None:
 
   outcomes = runner.run_all(runs, out, jobs=_JOBS.value, split=split, tell=tell)
   rows = analysis.analyse(experiment, outcomes, resamples=_RESAMPLES.value)
-  changes = [f"--config.{key}={value}" for key, value in overrides.items()]
-  evaluated = [] if split is None else [f"--eval_split={split}"]
-  typed = shlex.join(
-      ["python", "-m", "mla_jax.experiment", argv[1], "--out=DIR", *evaluated, *changes]
-  )
   out = out / split if split else out
-  write.write(out, experiment, typed, outcomes, rows)
+  write.write(out, experiment, _typed(argv[1], overrides), outcomes, rows)
   print((out / "results.md").read_text())
   print(f"report: {out / 'report.html'}")
   print(json.dumps({row.cell: {k: s.mean for k, s in row.scores.items()} for row in rows}))
   failed = [outcome.run.name for outcome in outcomes if outcome.error]
   if failed:
     raise UserError(f"{len(failed)} runs failed: {', '.join(failed)}: see their log.txt in {out}")
+
+
+def _typed(experiment: str, overrides: Mapping[str, Any]) -> str:
+  """The command, without what differs from one machine to the next."""
+  chosen = [f"--cells={','.join(_CELLS.value)}"] if _CELLS.value else []
+  evaluated = [] if _EVAL_SPLIT.value is None else [f"--eval_split={_EVAL_SPLIT.value}"]
+  changes = [f"--config.{key}={value}" for key, value in overrides.items()]
+  words = ["python", "-m", "mla_jax.experiment", experiment, "--out=DIR"]
+  return shlex.join([*words, *chosen, *evaluated, *changes])
 
 
 if __name__ == "__main__":

@@ -10,23 +10,26 @@ from mla_jax.experiments.plan import Cell, Experiment
 # The score an evaluation ranks by follows what was trained.
 _GLOBAL = {"loss.segment_weight": 0.0, "eval.segment_score": 0.0}
 _SEGMENT = {"loss.global_weight": 0.0, "eval.segment_score": 100.0}  # The global score is noise.
+_LATENT = {"loss.segment_pairing": "latent"}
 
 
 def get_experiment(arg: str | None = None) -> Experiment:
   args = parse_arg(arg, minilm=False, debug=False)
   options = [name for name in ("minilm", "debug") if args[name]]
-  variants = {f"both_{name}": name for name in ("max", "sinkhorn", "mil_nce")}
   return Experiment(
       title="Levels of alignment, text-to-video retrieval on msrvtt_mini"
       + (", MiniLM" if args.minilm else ", text from scratch"),
       config="configs/msrvtt_mini_retrieval.py:" + ",".join(options),
       cells=(
           Cell("global", _GLOBAL),
-          Cell("segment", _SEGMENT),
-          Cell("both", {}),
+          Cell("segment", _SEGMENT | _LATENT),
+          Cell("both", _LATENT),
           Cell("both_timed", {"loss.segment_pairing": "timed"}),
-          Cell("both_latent", {"loss.segment_pairing": "latent"}),
-          *(Cell(name, {"loss.segment_variant": value}) for name, value in variants.items()),
+          Cell("both_timed_latent", {"loss.segment_pairing": "timed+latent"}),
+          *(
+              Cell(f"both_{name}", _LATENT | {"loss.segment_variant": name})
+              for name in ("max", "sinkhorn", "mil_nce")
+          ),
       ),
       seeds=(0,) if args.debug else (0, 1, 2, 3, 4),
       metrics=("recall_at_1", "recall_at_5", "recall_at_10"),

@@ -1,6 +1,6 @@
 """What an experiment is: cells (settings to compare) times seeds, and how a file tells it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import dataclasses
 import pathlib
 import re
@@ -9,7 +9,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from mla_jax import config_lib
-from mla_jax.errors import UserError
+from mla_jax.errors import UserError, check_choice
 
 _NAME = re.compile(r"[A-Za-z0-9_.+-]{1,80}")
 
@@ -79,11 +79,16 @@ class PlannedRun:
     return f"{self.cell}/seed_{self.seed}"
 
 
-def load_experiment(path_with_arg: str) -> Experiment:
+def load_experiment(path_with_arg: str, cells: Sequence[str] | None = None) -> Experiment:
   """The experiment of a file with `get_experiment(arg=None)`.
 
+  Args:
+    path_with_arg: of the file, `path.py[:argument]`.
+    cells: names of those to keep, the baseline among them; None: all.
+
   Raises:
-    UserError: no such file, a file that fails, or an experiment that cannot be read as one.
+    UserError: no such file, a file that fails, an experiment that cannot be read as one, or no such
+      cell.
   """
   experiment = config_lib.call_file(path_with_arg, "get_experiment")
   if not isinstance(experiment, Experiment):
@@ -91,6 +96,10 @@ def load_experiment(path_with_arg: str) -> Experiment:
         f"{path_with_arg}: get_experiment returns a {type(experiment).__name__}: "
         "return a mla_jax.experiments.plan.Experiment"
     )
+  for name in cells or ():
+    check_choice("--cells", name, [cell.name for cell in experiment.cells])
+  kept = [cell for cell in experiment.cells if cells is None or cell.name in cells]
+  experiment = dataclasses.replace(experiment, cells=tuple(kept))
   _check(experiment, path_with_arg)
   root = config_lib.root_of(pathlib.Path(path_with_arg.partition(":")[0]).resolve())
   cells = tuple(

@@ -38,6 +38,18 @@ def test_all_cells_of_a_seed_come_before_the_next_seed(tmp_path):
   assert len({run.config_hash for run in runs}) == 4
 
 
+def test_some_cells_alone_and_the_baseline_among_them(tmp_path):
+  path = experiment_file(tmp_path, cells="(Cell('a'), Cell('b'), Cell('c'))")
+  runs = plan.plan_runs(plan.load_experiment(path, ["c", "a"]))
+  assert [run.name for run in runs] == ["a/seed_3", "c/seed_3", "a/seed_4", "c/seed_4"]
+  later = {run.name: run.config_hash for run in plan.plan_runs(plan.load_experiment(path))}
+  assert all(later[run.name] == run.config_hash for run in runs)  # They count as done then.
+  with pytest.raises(UserError, match="baseline 'a' is no cell: b, c"):
+    plan.load_experiment(path, ["b", "c"])
+  with pytest.raises(UserError, match="--cells='d': unknown"):
+    plan.load_experiment(path, ["a", "d"])
+
+
 def test_the_command_line_wins_over_a_cell_and_a_cell_over_the_experiment(tmp_path):
   path = experiment_file(tmp_path, overrides="{'loss.segment_weight': 2.0, 'train.steps': 7}")
   first, second = plan.plan_runs(plan.load_experiment(path), {"train.steps": "9"})[:2]
