@@ -1,7 +1,8 @@
 """Which level of alignment pays in question answering, beside the model without video.
 
 Chosen on the videos kept out of training; --eval_split=val reports, once. `...:minilm` has the
-pretrained text encoder (--config.model.text.pretrained=DIR), `...:debug` is tiny.
+pretrained text encoder (--config.model.text.pretrained=DIR), `...:pixels` reads frames, `...:debug`
+is tiny.
 """
 
 from mla_jax.config_lib import parse_arg
@@ -9,12 +10,13 @@ from mla_jax.experiments.plan import Cell, Experiment
 
 
 def get_experiment(arg: str | None = None) -> Experiment:
-  args = parse_arg(arg, minilm=False, debug=False)
-  options = [name for name in ("minilm", "debug") if args[name]]
+  args = parse_arg(arg, pixels=False, minilm=False, debug=False)
+  options = [name for name in ("pixels", "minilm", "debug") if args[name]]
   config = "configs/msrvtt_mini_qa.py:" + ",".join(options)
   blind = "configs/msrvtt_mini_qa.py:" + ",".join(["no_video", *options])
   return Experiment(
       title="Levels of alignment, question answering on msrvtt_mini"
+      + (", pixels" if args.pixels else "")
       + (", MiniLM" if args.minilm else ", text from scratch"),
       config=config,
       cells=(

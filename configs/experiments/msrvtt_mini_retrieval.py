@@ -1,7 +1,8 @@
 """Which level of alignment pays in retrieval, and which pairing of segments.
 
-Chosen on the videos kept out of training; --eval_split=validate reports, once. `...:minilm`
-has the pretrained text encoder (--config.model.text.pretrained=DIR), `...:debug` is tiny.
+Chosen on the videos kept out of training; --eval_split=validate reports, once. `...:minilm` has the
+pretrained text encoder (--config.model.text.pretrained=DIR), `...:pixels` reads frames, `...:debug`
+is tiny.
 """
 
 from mla_jax.config_lib import parse_arg
@@ -14,10 +15,11 @@ _LATENT = {"loss.segment_pairing": "latent"}
 
 
 def get_experiment(arg: str | None = None) -> Experiment:
-  args = parse_arg(arg, minilm=False, debug=False)
-  options = [name for name in ("minilm", "debug") if args[name]]
+  args = parse_arg(arg, pixels=False, minilm=False, debug=False)
+  options = [name for name in ("pixels", "minilm", "debug") if args[name]]
   return Experiment(
       title="Levels of alignment, text-to-video retrieval on msrvtt_mini"
+      + (", pixels" if args.pixels else "")
       + (", MiniLM" if args.minilm else ", text from scratch"),
       config="configs/msrvtt_mini_retrieval.py:" + ",".join(options),
       cells=(

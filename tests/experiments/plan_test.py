@@ -92,8 +92,10 @@ def test_a_key_no_config_has_is_found_before_any_run(tmp_path):
 ARGUMENTS = {
     "demo": ("", "debug"),
     "msrvtt_mini_moments": ("", "span", "span,debug"),
-    "msrvtt_mini_qa": ("", "minilm", "minilm,debug"),
-    "msrvtt_mini_retrieval": ("", "minilm", "minilm,debug"),
+    "msrvtt_mini_negatives": ("", "minilm", "minilm,debug"),
+    "msrvtt_mini_qa": ("", "minilm", "pixels", "minilm,debug"),
+    "msrvtt_mini_retrieval": ("", "minilm", "pixels", "minilm,debug"),
+    "msrvtt_mini_segments": ("", "minilm", "minilm,debug"),
 }
 
 

@@ -1,0 +1,32 @@
+"""Retrieval by both levels: how many segments a video and a text have.
+
+`video_N_text_M` cuts clips into at most N segments and texts into at most M. Arguments as of
+msrvtt_mini_retrieval.py. Chosen on the videos kept out of training.
+"""
+
+from mla_jax.config_lib import parse_arg
+from mla_jax.experiments.plan import Cell, Experiment
+
+_NUMBERS = ((4, 4), (1, 4), (2, 4), (8, 4), (4, 1), (4, 2), (1, 1))
+
+
+def get_experiment(arg: str | None = None) -> Experiment:
+  args = parse_arg(arg, minilm=False, debug=False)
+  return Experiment(
+      title="Number of segments, text-to-video retrieval on msrvtt_mini"
+      + (", MiniLM" if args.minilm else ", text from scratch"),
+      config="configs/msrvtt_mini_retrieval.py:"
+      + ",".join(name for name in ("minilm", "debug") if args[name]),
+      cells=tuple(
+          Cell(
+              f"video_{video}_text_{text}",
+              {"data.video_segments": video, "data.text_segments": text, "data.num_frames": 8},
+          )
+          for video, text in _NUMBERS
+      ),
+      seeds=(0,) if args.debug else (0, 1, 2, 3, 4),
+      metrics=("recall_at_1", "recall_at_5", "recall_at_10"),
+      numbers=("text_to_video/median_rank",),
+      baseline="video_4_text_4",
+      overrides={"data.eval_split": "dev", "loss.segment_pairing": "latent"},
+  )
