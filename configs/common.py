@@ -97,7 +97,6 @@ def model() -> ConfigDict:
   config = ConfigDict()
   config.width = 256
   config.embed_dim = 256
-  config.shared_heads = False  # True: a side's projection is the same at both levels.
   config.dtype = "float32"  # Of the activations; parameters, norms and losses stay float32.
   config.use_video = True  # False: the text-only twin of the same model.
   config.dropout = 0.1

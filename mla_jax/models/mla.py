@@ -60,20 +60,17 @@ class Heads(nn.Module):
   pool_heads: int
   video_config: video_encoder.VideoConfig | None  # None: the text-only twin.
   identity_text: bool
-  shared: bool  # One head of a side for both levels.
 
   def setup(self) -> None:
     head = functools.partial(
         pooling.AlignmentHead, self.embed_dim, self.pool_heads, self.common.dtype
     )
     init = primitives.identity_init if self.identity_text else primitives.kernel_init
-    self.text_global = head(kernel_init=init)
-    self.text_segment = self.text_global if self.shared else head(kernel_init=init)
+    self.text_global, self.text_segment = head(kernel_init=init), head(kernel_init=init)
     if self.video_config:
       hidden, dropout = self.video_config.head_hidden, self.video_config.feature_dropout
-      video = functools.partial(head, hidden=hidden, dropout=dropout)
-      self.video_global = video()
-      self.video_segment = self.video_global if self.shared else video()
+      self.video_global = head(hidden=hidden, dropout=dropout)
+      self.video_segment = head(hidden=hidden, dropout=dropout)
     if self.num_answers and self.head in _ANSWER_HEADS:
       answer = _ANSWER_HEADS[self.head]
       self.answer = answer(self.common, self.num_answers, self.pool_heads)
@@ -89,7 +86,6 @@ class MLA(nn.Module):
   text_config: text_encoder.TextConfig
   fusion_config: fusion.FusionConfig
   embed_dim: int
-  shared_heads: bool  # One projection head of a side for both levels.
   head: str  # One of HEADS.
   num_answers: int  # What the head puts out; 0: neither fusion nor head.
   use_video: bool  # False: the text-only twin.
@@ -104,9 +100,7 @@ class MLA(nn.Module):
       self.fusion = fusion.FUSIONS[self.fusion_config.kind](self.common, self.fusion_config)
     sizes = (self.embed_dim, self.head, self.num_answers, self.fusion_config.heads)
     video = self.video_config if self.use_video else None
-    self.heads = Heads(
-        self.common, *sizes, video, self.text_config.identity_heads, self.shared_heads
-    )
+    self.heads = Heads(self.common, *sizes, video, self.text_config.identity_heads)
     self.learned_scales = LearnedScales(self.init_temperature, self.init_bias, name="scales")
 
   def encode_video(
@@ -269,7 +263,6 @@ def build_model(
       text_config=text,
       fusion_config=fusion.FusionConfig(**config.fusion),
       embed_dim=config.embed_dim,
-      shared_heads=config.shared_heads,
       head=config.head,
       num_answers=config.num_answers,
       use_video=config.use_video,

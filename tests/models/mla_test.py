@@ -308,22 +308,6 @@ def test_identity_heads_start_in_the_space_of_the_text_encoder(level: str) -> No
   np.testing.assert_allclose(actual, mean, atol=1e-5)
 
 
-def test_shared_heads_are_one_function_of_what_is_pooled() -> None:
-  """A clip that is one segment is the same at both levels, and both levels train it."""
-  model = mla.build_model(tiny.config({"shared_heads": True, "video.head_hidden": 24}))
-  params, batch = tiny.params(model), tiny.batch()
-  heads = {name.split("/")[1] for name in tiny.named(params) if name.startswith("heads/")}
-  assert heads == {"answer", "text_global", "video_global"}
-  whole = {f"{side}_segment": batch[f"{side}_mask"].astype(np.int32) for side in ("frame", "text")}
-  found = tiny.run(model, params, batch | whole)
-  for side in ("video", "text"):
-    np.testing.assert_allclose(
-        found[side].segment_embedding[:, 0], found[side].global_embedding, atol=1e-6
-    )
-  apart = tiny.params(mla.build_model(tiny.config({"video.head_hidden": 24})))
-  assert len(tiny.named(apart)) > len(tiny.named(params))
-
-
 def test_identity_heads_need_one_width() -> None:
   bert = {"text.kind": "bert", "text.width": 16, "text.identity_heads": True}
   with pytest.raises(UserError, match="embed_dim 12 must be the same"):
