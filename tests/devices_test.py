@@ -36,6 +36,6 @@ def _page_faults_of_a_step(mode: str) -> int:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the setting is glibc's")
 def test_a_step_reuses_the_memory_of_the_step_before() -> None:
-  assert _page_faults_of_a_step("keep") < _PAGES / 10
+  assert _page_faults_of_a_step("keep") < _PAGES / 4  # Beside other jobs some are taken away.
   # Else the test measures nothing, or jax has learnt to keep it and the setting can go.
   assert _page_faults_of_a_step("plain") > _PAGES / 2

@@ -102,11 +102,11 @@ def load_experiment(path_with_arg: str, cells: Sequence[str] | None = None) -> E
   experiment = dataclasses.replace(experiment, cells=tuple(kept))
   _check(experiment, path_with_arg)
   root = config_lib.root_of(pathlib.Path(path_with_arg.partition(":")[0]).resolve())
-  cells = tuple(
+  located = tuple(
       dataclasses.replace(cell, config=cell.config and _found(cell.config, root))
       for cell in experiment.cells
   )
-  return dataclasses.replace(experiment, config=_found(experiment.config, root), cells=cells)
+  return dataclasses.replace(experiment, config=_found(experiment.config, root), cells=located)
 
 
 def _found(config: str, root: pathlib.Path) -> str:
