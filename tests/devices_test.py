@@ -20,11 +20,12 @@ if sys.argv[1] == "keep":
   devices.keep_freed_memory()
 x, kernel = jnp.ones((4096, 16)), jnp.ones((16, 4096))
 step = jax.jit(lambda x, kernel: jnp.sin(x @ kernel) @ kernel.T)
-for i in range(10):
-  if i == 5:  # By then the heap has found its shape.
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+faults = [resource.getrusage(resource.RUSAGE_SELF).ru_minflt]
+for _ in range(10):
   jax.block_until_ready(step(x, kernel))
-print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) // 5)
+  faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+# Of steps when the heap has found its shape; the least, for other jobs can only add to it.
+print(min(after - before for before, after in zip(faults[5:], faults[6:])))
 """
 
 
@@ -36,6 +37,6 @@ def _page_faults_of_a_step(mode: str) -> int:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the setting is glibc's")
 def test_a_step_reuses_the_memory_of_the_step_before() -> None:
-  assert _page_faults_of_a_step("keep") < _PAGES / 4  # Beside other jobs some are taken away.
+  assert _page_faults_of_a_step("keep") < _PAGES / 10
   # Else the test measures nothing, or jax has learnt to keep it and the setting can go.
   assert _page_faults_of_a_step("plain") > _PAGES / 2

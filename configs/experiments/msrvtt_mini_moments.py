@@ -4,6 +4,7 @@ By the similarity of windows and sentence; `...:span` with a head for start and 
 videos kept out of training; --eval_split=validate reports, once. `...:debug` is tiny.
 """
 
+from configs.experiments import grids
 from mla_jax.config_lib import parse_arg
 from mla_jax.experiments.plan import Cell, Experiment
 
@@ -16,10 +17,9 @@ def get_experiment(arg: str | None = None) -> Experiment:
   return Experiment(
       title="Levels of alignment, moments of msrvtt_mini's timed sentences, by "
       + ("a head for spans" if args.span else "similarity"),
-      config="configs/msrvtt_mini_moments.py:"
-      + ",".join(name for name in ("span", "debug") if args[name]),
+      config=f"configs/msrvtt_mini_moments.py:{grids.chosen(args)}",
       cells=(Cell("task", _GLOBAL | _SEGMENT), *levels) if args.span else levels,
-      seeds=(0,) if args.debug else (0, 1, 2, 3, 4),
+      seeds=grids.seeds(args),
       metrics=("mean_iou",),
       numbers=("recall_at_1_iou_0.5",),
       baseline="task" if args.span else "global",

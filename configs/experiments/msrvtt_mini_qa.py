@@ -5,28 +5,20 @@ pretrained text encoder (--config.model.text.pretrained=DIR), `...:pixels` reads
 is tiny.
 """
 
+from configs.experiments import grids
 from mla_jax.config_lib import parse_arg
-from mla_jax.experiments.plan import Cell, Experiment
+from mla_jax.experiments.plan import Experiment
+
+_CONFIG = "configs/msrvtt_mini_qa.py"
 
 
 def get_experiment(arg: str | None = None) -> Experiment:
   args = parse_arg(arg, pixels=False, minilm=False, debug=False)
-  options = [name for name in ("pixels", "minilm", "debug") if args[name]]
-  config = "configs/msrvtt_mini_qa.py:" + ",".join(options)
-  blind = "configs/msrvtt_mini_qa.py:" + ",".join(["no_video", *options])
   return Experiment(
-      title="Levels of alignment, question answering on msrvtt_mini"
-      + (", pixels" if args.pixels else "")
-      + (", MiniLM" if args.minilm else ", text from scratch"),
-      config=config,
-      cells=(
-          Cell("no_video", config=blind),
-          Cell("task", {"loss.global_weight": 0.0, "loss.segment_weight": 0.0}),
-          Cell("task_global", {"loss.segment_weight": 0.0}),
-          Cell("task_segment", {"loss.global_weight": 0.0}),
-          Cell("task_both", {}),
-      ),
-      seeds=(0,) if args.debug else (0, 1, 2, 3, 4),
+      title=f"Levels of alignment, question answering on msrvtt_mini, {grids.inputs(args)}",
+      config=f"{_CONFIG}:{grids.chosen(args)}",
+      cells=grids.question_levels(_CONFIG, args),
+      seeds=grids.seeds(args),
       metrics=("accuracy",),
       numbers=("ceiling",),
       baseline="task",

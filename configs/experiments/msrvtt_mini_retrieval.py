@@ -5,6 +5,7 @@ pretrained text encoder (--config.model.text.pretrained=DIR), `...:pixels` reads
 is tiny.
 """
 
+from configs.experiments import grids
 from mla_jax.config_lib import parse_arg
 from mla_jax.experiments.plan import Cell, Experiment
 
@@ -16,12 +17,9 @@ _LATENT = {"loss.segment_pairing": "latent"}
 
 def get_experiment(arg: str | None = None) -> Experiment:
   args = parse_arg(arg, pixels=False, minilm=False, debug=False)
-  options = [name for name in ("pixels", "minilm", "debug") if args[name]]
   return Experiment(
-      title="Levels of alignment, text-to-video retrieval on msrvtt_mini"
-      + (", pixels" if args.pixels else "")
-      + (", MiniLM" if args.minilm else ", text from scratch"),
-      config="configs/msrvtt_mini_retrieval.py:" + ",".join(options),
+      title=f"Levels of alignment, text-to-video retrieval on msrvtt_mini, {grids.inputs(args)}",
+      config=f"configs/msrvtt_mini_retrieval.py:{grids.chosen(args)}",
       cells=(
           Cell("global", _GLOBAL),
           Cell("segment", _SEGMENT | _LATENT),
@@ -33,7 +31,7 @@ def get_experiment(arg: str | None = None) -> Experiment:
               for name in ("max", "sinkhorn", "mil_nce")
           ),
       ),
-      seeds=(0,) if args.debug else (0, 1, 2, 3, 4),
+      seeds=grids.seeds(args),
       metrics=("recall_at_1", "recall_at_5", "recall_at_10"),
       numbers=("text_to_video/median_rank", "video_to_text/recall_at_1"),
       baseline="global",

@@ -4,6 +4,7 @@
 msrvtt_mini_retrieval.py. Chosen on the videos kept out of training.
 """
 
+from configs.experiments import grids
 from mla_jax.config_lib import parse_arg
 from mla_jax.experiments.plan import Cell, Experiment
 
@@ -13,10 +14,8 @@ _NUMBERS = ((4, 4), (1, 4), (2, 4), (8, 4), (4, 1), (4, 2), (1, 1))
 def get_experiment(arg: str | None = None) -> Experiment:
   args = parse_arg(arg, minilm=False, debug=False)
   return Experiment(
-      title="Number of segments, text-to-video retrieval on msrvtt_mini"
-      + (", MiniLM" if args.minilm else ", text from scratch"),
-      config="configs/msrvtt_mini_retrieval.py:"
-      + ",".join(name for name in ("minilm", "debug") if args[name]),
+      title=f"Number of segments, text-to-video retrieval on msrvtt_mini, {grids.inputs(args)}",
+      config=f"configs/msrvtt_mini_retrieval.py:{grids.chosen(args)}",
       cells=tuple(
           Cell(
               f"video_{video}_text_{text}",
@@ -24,7 +23,7 @@ def get_experiment(arg: str | None = None) -> Experiment:
           )
           for video, text in _NUMBERS
       ),
-      seeds=(0,) if args.debug else (0, 1, 2, 3, 4),
+      seeds=grids.seeds(args),
       metrics=("recall_at_1", "recall_at_5", "recall_at_10"),
       numbers=("text_to_video/median_rank",),
       baseline="video_4_text_4",

@@ -77,11 +77,7 @@ def train_batches(
   here = reader.share(sum(source.rows for source in sources))
 
   def units(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    parts = [
-        order.units_at_step(step, seed=seed, stream=i, rows=source.rows, units=source.units)
-        for i, source in enumerate(sources)
-    ]
-    return step, tf.concat(parts, 0)[here]
+    return step, _units(sources, seed, step)[here]
 
   def fetch(step: np.ndarray, units: np.ndarray) -> Fields:
     drawn = [
@@ -102,16 +98,8 @@ def row_texts(
     reader: Reader, sources: tuple[Source, ...], seed: int, step: int, rows: int
 ) -> list[str]:
   """Ids of the texts in the first `rows` rows of a step's batch, for error messages."""
-  units = tf.concat(
-      [
-          order.units_at_step(
-              tf.constant(step, tf.int64), seed=seed, stream=i, rows=s.rows, units=s.units
-          )
-          for i, s in enumerate(sources)
-      ],
-      0,
-  ).numpy()
-  drawn = [_draw(sources, seed, step, row, unit) for row, unit in enumerate(units[:rows].tolist())]
+  units = _units(sources, seed, tf.constant(step, tf.int64))[:rows].numpy().tolist()
+  drawn = [_draw(sources, seed, step, row, unit) for row, unit in enumerate(units)]
   return [record.item_id for row in _read(drawn) for pool in row for record in pool]
 
 
@@ -158,6 +146,15 @@ def text_batches(
     return rows
 
   return _eval_batches(fetch, reader, count, batch, with_video=with_video)
+
+
+def _units(sources: tuple[Source, ...], seed: int, step: tf.Tensor) -> tf.Tensor:
+  """The unit of every row of the global batch of a step."""
+  parts = [
+      order.units_at_step(step, seed=seed, stream=i, rows=source.rows, units=source.units)
+      for i, source in enumerate(sources)
+  ]
+  return tf.concat(parts, 0)
 
 
 @dataclasses.dataclass(frozen=True)

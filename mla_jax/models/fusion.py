@@ -73,7 +73,7 @@ class LateFusion(nn.Module):
       other_mask: Bool[Array, "B T"] | None,
       *,
       train: bool,
-  ) -> tuple[Float[Array, "B 1 D"], Bool[Array, "B 1"]]:
+  ) -> tuple[Float[Array, "B 1 H"], Bool[Array, "B 1"]]:
     common = self.common
     sides = [self._side("", states, mask)]
     if other is not None and other_mask is not None:
@@ -85,7 +85,7 @@ class LateFusion(nn.Module):
 
   def _side(
       self, name: str, states: Float[Array, "B S D"], mask: Bool[Array, "B S"]
-  ) -> Float[Array, "B D"]:
+  ) -> Float[Array, "B H"]:
     """One side pooled; with `hidden`, through the first layer of the MLP."""
     common, hidden = self.common, self.config.hidden
     pool = pooling.AttentionPool(self.config.heads, common.dtype, name=f"{name}pool")

@@ -287,14 +287,10 @@ def _check(config: ConfigDict, text: text_encoder.TextConfig) -> None:
         f"model.text.identity_heads: text.width {text.width}, model.width {config.width} and"
         f" embed_dim {config.embed_dim} must be the same: change them, or leave it out"
     )
-  for part in ("video", "fusion"):
+  whole, hidden = ("width", config.width), ("fusion.hidden", config.fusion.hidden)
+  for part, (name, width) in (("video", whole), ("fusion", whole), ("fusion", hidden)):
     heads = config[part].heads
-    if heads < 1 or config.width % heads:
+    if heads < 1 or width % heads:
       raise UserError(
-          f"model.{part}.heads: {heads} does not divide model.width {config.width}: change either"
+          f"model.{part}.heads: {heads} does not divide model.{name} {width}: change either"
       )
-  if config.fusion.hidden % config.fusion.heads:
-    raise UserError(
-        f"model.fusion.heads: {config.fusion.heads} does not divide model.fusion.hidden"
-        f" {config.fusion.hidden}: change either"
-    )

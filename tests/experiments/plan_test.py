@@ -100,7 +100,7 @@ ARGUMENTS = {
 
 
 def test_every_experiment_is_planned_here():
-  assert {path.stem for path in EXPERIMENTS.glob("*.py")} == set(ARGUMENTS)
+  assert {path.stem for path in EXPERIMENTS.glob("*.py")} - {"grids"} == set(ARGUMENTS)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,34 @@
+"""What the experiments here share: arguments, seeds, the levels of alignment."""
+
+from ml_collections import ConfigDict
+
+from mla_jax.experiments.plan import Cell
+
+_OFF_GLOBAL, _OFF_SEGMENT = {"loss.global_weight": 0.0}, {"loss.segment_weight": 0.0}
+
+
+def chosen(args: ConfigDict, *more: str) -> str:
+  """The argument of a config that has on what the experiment's has, and `more`."""
+  return ",".join([*more, *(name for name, on in args.items() if on)])
+
+
+def seeds(args: ConfigDict) -> tuple[int, ...]:
+  """Five, or one of the debug size."""
+  return (0,) if args.debug else (0, 1, 2, 3, 4)
+
+
+def inputs(args: ConfigDict) -> str:
+  """What the models read, for the title."""
+  text = "MiniLM" if args.minilm else "text from scratch"
+  return f"pixels, {text}" if args.get("pixels") else text
+
+
+def question_levels(path: str, args: ConfigDict) -> tuple[Cell, ...]:
+  """Each level beside the task, both, neither ("task"), and the twin without video."""
+  return (
+      Cell("no_video", config=f"{path}:{chosen(args, 'no_video')}"),
+      Cell("task", _OFF_GLOBAL | _OFF_SEGMENT),
+      Cell("task_global", _OFF_SEGMENT),
+      Cell("task_segment", _OFF_GLOBAL),
+      Cell("task_both", {}),
+  )
