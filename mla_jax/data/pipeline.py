@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from mla_jax.data import clips, order, probes, tf_batches
+from mla_jax.data import clips, frames, order, probes, tf_batches
 from mla_jax.data.examples import NOTHING_MORE, Fields, Shapes, blank_fields, example_fields
 from mla_jax.data.records import MediaStore, TextRecord
 from mla_jax.data.sources import Pool, Source, Texts
@@ -194,7 +194,8 @@ def _train_row(reader: Reader, row: _Drawn, records: list[list[TextRecord]]) -> 
   video = int(row.source.own.texts.videos[row.places[0][0]])
   fields = _row_texts(reader, row, records)
   if reader.media is not None:
-    fields |= clips.draws(reader.shapes, row.rng)
+    window = clips.told(fields["times"]) if row.source.trim else frames.WHOLE
+    fields |= clips.draws(reader.shapes, row.rng, window)
   return fields | {"video_key": np.array(video, np.int32)}
 
 
