@@ -13,7 +13,7 @@ from mla_jax.config_values import to_plain
 from mla_jax.data import answers as answers_lib
 from mla_jax.data import selection, sources, subtitles
 from mla_jax.data.examples import Shapes
-from mla_jax.data.pipeline import Reader
+from mla_jax.data.reader import Reader
 from mla_jax.data.records import MediaStore
 from mla_jax.data.sources import Texts
 from mla_jax.data.text import (

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from mla_jax import blocks, sharding
 from mla_jax.data import examples, text_states
-from mla_jax.data.pipeline import Reader
+from mla_jax.data.reader import Reader
 from mla_jax.data.records import TextRecord
 from mla_jax.data.sources import Pool, Source
 from mla_jax.data.task_fields import Words, answer_text, candidate_texts, with_answer

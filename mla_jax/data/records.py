@@ -32,6 +32,9 @@ class Shards:
   def __len__(self) -> int:
     return self._ends[-1] if self._ends else 0
 
+  def __reduce__(self) -> tuple[Any, ...]:
+    return Shards, (self._paths, np.diff(self._ends, prepend=0).tolist())
+
   def read(self, indices: Sequence[int] | np.ndarray) -> list[bytes]:
     """The raw records at `indices`, in their order.
 

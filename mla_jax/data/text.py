@@ -10,7 +10,7 @@ import os
 import pathlib
 import re
 import sys
-from typing import Protocol
+from typing import Any, Protocol
 
 from absl import logging
 from jaxtyping import Bool, Int32
@@ -80,6 +80,9 @@ class Tokenizer:
     self._cutter = cutter
     self.vocab_size = cutter.vocab_size
     self._kept = functools.lru_cache(_KEPT)(self._encode)
+
+  def __reduce__(self) -> tuple[Any, ...]:
+    return Tokenizer, (self._cutter,)
 
   @classmethod
   def load(cls, path: str | pathlib.Path) -> "Tokenizer":

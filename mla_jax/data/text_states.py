@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 import hashlib
+from typing import Any
 
 from jaxtyping import Bool, Float16, Int32
 import numpy as np
@@ -29,6 +30,15 @@ class TextStates:
 
   def __len__(self) -> int:
     return len(self._row)
+
+  def __getstate__(self) -> tuple[dict[bytes, int], Any]:
+    """Of a memory map the name of its file: another process maps it too."""
+    states = self._states
+    return self._row, str(states.filename) if isinstance(states, np.memmap) else states
+
+  def __setstate__(self, state: tuple[dict[bytes, int], Any]) -> None:
+    self._row, states = state
+    self._states = np.load(states, mmap_mode="r") if isinstance(states, str) else states
 
   def lookup(self, tokens: TokenizedText) -> Float16[np.ndarray, "L W"]:
     """The states of a text.

@@ -8,7 +8,6 @@ import tensorflow as tf
 from mla_jax.data.examples import Fields
 from mla_jax.errors import UserError
 
-_PARALLEL_LOOKUPS = 2
 _PREFETCH = 2
 
 
@@ -17,6 +16,8 @@ def batches(
     fetch: Callable[..., Fields],
     finish: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]] | None,
     batch: int,
+    *,
+    parallel: int = 2,
 ) -> Iterator[Fields]:
   """Runs `fetch` in Python per batch and `finish` per row in the graph, both in parallel.
 
@@ -26,6 +27,7 @@ def batches(
       shapes.
     finish: what a row becomes, e.g. its media decoded and cropped; None: it is finished.
     batch: rows of a batch.
+    parallel: calls of `fetch` at a time.
 
   Raises:
     UserError: from the iterator, as `fetch` raised it.
@@ -47,7 +49,7 @@ def batches(
       column.set_shape((batch, *spec.shape))
     return dict(zip(names, columns, strict=True))
 
-  dataset = dataset.map(lookup, num_parallel_calls=_PARALLEL_LOOKUPS)
+  dataset = dataset.map(lookup, num_parallel_calls=parallel)
   if finish is not None:
     dataset = dataset.unbatch().map(finish, num_parallel_calls=tf.data.AUTOTUNE)
     dataset = dataset.batch(batch, drop_remainder=True)

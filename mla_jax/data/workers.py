@@ -5,15 +5,10 @@ from collections.abc import Generator, Iterator, Sequence
 import concurrent.futures
 from concurrent.futures.process import BrokenProcessPool
 import contextlib
-import multiprocessing
-import multiprocessing.connection
-import os
-import signal
 import sys
-import threading
 from typing import Any
 
-from mla_jax.data import record_format
+from mla_jax.data import process_pool, record_format
 from mla_jax.data.media import BrokenMedia, Media, MediaFile, MediaSettings, read_media
 
 _TASK = 4  # Files a worker is given at once: fewer would make it wait for the next ones.
@@ -85,7 +80,7 @@ def read_in_order(
 def _read_by_pool(
     files: Sequence[MediaFile], settings: MediaSettings, num_workers: int
 ) -> Generator[Media | str, None, None]:
-  pool = _new_pool(min(num_workers, len(files)))
+  pool = process_pool.new_pool(min(num_workers, len(files)))
   try:
     waiting: collections.deque[concurrent.futures.Future[list[Media | str]]] = collections.deque()
     for start in range(0, len(files), _TASK):
@@ -99,32 +94,13 @@ def _read_by_pool(
 
 
 def _read_alone(file: MediaFile, settings: MediaSettings) -> Media | str:
-  pool = _new_pool(1)
+  pool = process_pool.new_pool(1)
   try:
     return pool.submit(_read_several, [file], settings).result()[0]
   except BrokenProcessPool:
     return "reading it ends the process (a crash of the decoder, or out of memory)"
   finally:
     pool.shutdown(cancel_futures=True)
-
-
-def _new_pool(num_workers: int) -> concurrent.futures.ProcessPoolExecutor:
-  # Spawned, since a fork of a process that has started threads may hang.
-  return concurrent.futures.ProcessPoolExecutor(
-      num_workers, multiprocessing.get_context("spawn"), initializer=_start_worker)
-
-
-def _start_worker() -> None:
-  signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle.
-  threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-  """A killed parent cannot tell its workers to stop: they watch for its end themselves."""
-  parent = multiprocessing.parent_process()
-  if parent is not None:
-    multiprocessing.connection.wait([parent.sentinel])
-    os._exit(1)
 
 
 def _read_several(files: Sequence[MediaFile], settings: MediaSettings) -> list[Media | str]:

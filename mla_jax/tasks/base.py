@@ -9,7 +9,7 @@ import jax
 from ml_collections import ConfigDict
 import numpy as np
 
-from mla_jax.data.pipeline import Reader
+from mla_jax.data.reader import Reader
 from mla_jax.data.sources import Texts
 from mla_jax.data.subtitles import check_subtitles
 from mla_jax.data.task_fields import TaskFields

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 import numpy as np
 import optax
 
-from mla_jax.data.pipeline import Reader
+from mla_jax.data.reader import Reader
 from mla_jax.data.sources import Texts
 from mla_jax.data.task_fields import TaskFields
 from mla_jax.errors import UserError

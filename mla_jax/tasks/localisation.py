@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 import numpy as np
 
 from mla_jax.data import pipeline
-from mla_jax.data.pipeline import Reader
+from mla_jax.data.reader import Reader
 from mla_jax.data.records import TextRecord
 from mla_jax.data.sources import Texts
 from mla_jax.data.task_fields import TaskFields

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 import numpy as np
 
-from mla_jax.data.pipeline import Reader
+from mla_jax.data.reader import Reader
 from mla_jax.data.records import TextRecord
 from mla_jax.data.sources import Texts
 from mla_jax.data.subtitles import spoken

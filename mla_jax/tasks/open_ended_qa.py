@@ -10,7 +10,7 @@ import numpy as np
 import optax
 
 from mla_jax.data.examples import NOTHING_MORE
-from mla_jax.data.pipeline import Reader
+from mla_jax.data.reader import Reader
 from mla_jax.data.sources import Texts
 from mla_jax.errors import UserError
 from mla_jax.evals import qa

@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from mla_jax.data import pipeline
-from mla_jax.data.pipeline import Reader
+from mla_jax.data.reader import Reader
 from mla_jax.data.records import TextRecord
 from mla_jax.data.sources import Texts
 from mla_jax.evals.question_types import BY_DATASET, QuestionTypes

@@ -17,7 +17,7 @@ import numpy as np
 
 from mla_jax.data import pipeline, probes
 from mla_jax.data.examples import NOTHING_MORE
-from mla_jax.data.pipeline import Reader
+from mla_jax.data.reader import Reader
 from mla_jax.data.sources import Texts
 from mla_jax.errors import UserError
 from mla_jax.evals import rescoring, retrieval

@@ -10,7 +10,7 @@ from configs import common
 from mla_jax import config_lib
 from mla_jax.data import examples, pipeline, selection, sources
 from mla_jax.data.examples import Shapes
-from mla_jax.data.pipeline import Reader
+from mla_jax.data.reader import Reader
 from mla_jax.data.records import MediaStore
 from mla_jax.data.text import Tokenizer
 from mla_jax.errors import UserError

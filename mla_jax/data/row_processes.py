@@ -1,0 +1,52 @@
+"""Batches made by several processes, since the Python of one keeps no more than one core busy."""
+
+from collections.abc import Callable, Generator
+from concurrent.futures.process import BrokenProcessPool
+import contextlib
+
+import numpy as np
+
+from mla_jax.data import process_pool
+from mla_jax.data.examples import Fields
+from mla_jax.errors import UserError
+
+Make = Callable[..., Fields]
+_made_here: list[Make] = []  # In a worker: what it was started for.
+
+
+@contextlib.contextmanager
+def spread(make: Make, processes: int) -> Generator[Make, None, None]:
+  """`make`, run by one of `processes` processes at each call; with 0 by the calling thread.
+
+  It is pickled once for each process. The caller waits, in Python without its lock: several threads
+  that call keep several processes busy.
+
+  Raises:
+    UserError: from the call: as `make` raised it, or because a process died.
+  """
+  if not processes:
+    yield make
+    return
+  pool = process_pool.new_pool(processes, _start, make)
+
+  def fetch(*arguments: np.ndarray) -> Fields:
+    try:
+      return pool.submit(_make, *arguments).result()
+    except BrokenProcessPool:
+      raise UserError(
+          f"data.workers={processes}: a process that makes rows died (see above; out of memory?): "
+          "start again, with fewer"
+      ) from None
+
+  try:
+    yield fetch
+  finally:
+    pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _start(make: Make) -> None:
+  _made_here.append(make)
+
+
+def _make(*arguments: np.ndarray) -> Fields:
+  return _made_here[0](*arguments)

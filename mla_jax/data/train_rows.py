@@ -1,0 +1,144 @@
+"""The rows of a training batch: everything in them is a pure function of (seed, step, row)."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+
+from mla_jax.data import clips, frames
+from mla_jax.data.examples import Fields, blank_fields, example_fields
+from mla_jax.data.reader import Reader
+from mla_jax.data.records import TextRecord
+from mla_jax.data.sources import Pool, Source
+
+
+@dataclasses.dataclass(frozen=True)
+class _Drawn:
+  """A row of a training batch, before anything of it is read."""
+
+  source: Source
+  places: list[np.ndarray]  # Of each of the source's pools: positions in its `texts.items`.
+  rng: np.random.Generator  # For what else is drawn.
+
+  def items(self, pool: int) -> np.ndarray:
+    """Indices in its split of the texts of one pool."""
+    return self.source.pools[pool].texts.items[self.places[pool]]
+
+
+def train_rows(
+    reader: Reader,
+    sources: tuple[Source, ...],
+    seed: int,
+    first: int,
+    step: np.ndarray,
+    units: np.ndarray,
+) -> Fields:
+  """Some rows of the global batch of a step, but for what is left to `clips.decode`.
+
+  Args:
+    reader: of the run.
+    sources: whose rows, one source after the other, are the batch.
+    seed: of the run.
+    first: number of the first of the rows in the global batch.
+    step: int64 scalar.
+    units: int64 `[rows]`, of each row's source.
+  """
+  drawn = _draw(sources, seed, first, int(step), units)
+  rows = [
+      _train_row(reader, row, records)
+      for row, records in zip(drawn, _read(drawn), strict=True)
+  ]
+  return clips.finish(rows, reader.media, reader.shapes)
+
+
+def text_ids(
+    sources: tuple[Source, ...], seed: int, step: int, units: np.ndarray
+) -> list[str]:
+  """Ids of the texts in the first rows of a step's batch, for error messages."""
+  rows = _read(_draw(sources, seed, 0, step, units))
+  return [record.item_id for row in rows for pool in row for record in pool]
+
+
+def _draw(
+    sources: tuple[Source, ...], seed: int, first: int, step: int, units: np.ndarray
+) -> list[_Drawn]:
+  drawn = []
+  for row, unit in enumerate(units.tolist(), first):
+    source, rng = _source_of(sources, row), np.random.default_rng((seed, step, row))
+    drawn.append(_Drawn(source, [pool.draw(unit, rng) for pool in source.pools], rng))
+  return drawn
+
+
+def _read(drawn: list[_Drawn]) -> list[list[list[TextRecord]]]:
+  """The texts of every row, pool by pool; those of one pool are read at once."""
+  found: list[list[list[TextRecord]]] = []
+  for _, group in itertools.groupby(drawn, lambda row: row.source.name):
+    rows = list(group)
+    by_pool = []
+    for number, pool in enumerate(rows[0].source.pools):
+      items = np.concatenate([row.items(number) for row in rows])
+      records = iter(pool.texts.store.read(pool.texts.split, items))
+      by_pool.append([list(itertools.islice(records, len(row.places[number]))) for row in rows])
+    found += [list(of_row) for of_row in zip(*by_pool, strict=True)]
+  return found
+
+
+def _train_row(reader: Reader, row: _Drawn, records: list[list[TextRecord]]) -> Fields:
+  """The fields of one row, with what `clips.finish` makes its clip from."""
+  video = int(row.source.own.texts.videos[row.places[0][0]])
+  fields = _row_texts(reader, row, records)
+  if reader.media is not None:
+    window = clips.told(fields["times"]) if row.source.trim else frames.WHOLE
+    fields |= clips.draws(reader.shapes, row.rng, window)
+  return fields | {"video_key": np.array(video, np.int32)}
+
+
+def _row_texts(reader: Reader, row: _Drawn, records: list[list[TextRecord]]) -> Fields:
+  """The fields of the texts of one row, with an axis `[C]` if C > 1: every text in its slot."""
+  texts: list[Fields] = []
+  for i, pool in enumerate(row.source.pools):
+    if pool is row.source.own and not reader.wanted.optional:
+      for record in records[i]:
+        reader.wanted.check(record)
+    texts += _pool_texts(reader, pool, row.items(i), records[i], row.rng)
+    texts += _blanks(texts, pool.count - len(records[i]))
+  if reader.shapes.captions == 1:
+    return texts[0]
+  texts += _blanks(texts, reader.shapes.captions - len(texts))
+  return {name: np.stack([text[name] for text in texts]) for name in texts[0]}
+
+
+def _blanks(texts: list[Fields], count: int) -> list[Fields]:
+  return [blank_fields(texts[0])] * count if count > 0 else []
+
+
+def _pool_texts(
+    reader: Reader,
+    pool: Pool,
+    items: np.ndarray,
+    records: list[TextRecord],
+    rng: np.random.Generator,
+) -> list[Fields]:
+  return [
+      example_fields(
+          record,
+          reader.tokenizer,
+          reader.shapes,
+          answers=reader.answers,
+          wanted=reader.wanted,
+          align=True,
+          sentences=pool.sentences,
+          rng=rng,
+          states=reader.states,
+      )
+      | {"mask": np.array(True), "example_id": np.array(item, np.int32)}
+      for record, item in zip(records, items, strict=True)
+  ]
+
+
+def _source_of(sources: tuple[Source, ...], row: int) -> Source:
+  for source in sources:
+    if row < source.rows:
+      return source
+    row -= source.rows
+  raise IndexError(row)

@@ -1,0 +1,107 @@
+"""Batches made by several processes: the same ones, and what happens when one of them fails."""
+
+import os
+import pathlib
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from mla_jax.data import pipeline, row_processes, sources
+from mla_jax.data.text_states import TextStates, distinct
+from mla_jax.errors import UserError
+from tests import tiny
+from tests.data import pipeline_test
+
+
+def _about_process(what: np.ndarray) -> dict[str, np.ndarray]:
+  if what == 1:
+    raise UserError("text video7@3: bad")
+  if what == 2:
+    os._exit(1)
+  time.sleep(0.2)
+  return {"process": np.array(os.getpid())}
+
+
+@pytest.fixture(scope="module", params=["features", "frames"])
+def out(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+  folder = tmp_path_factory.mktemp(request.param)
+  return tiny.prepare(folder, media=request.param, videos=24)
+
+
+def test_batches_are_the_same_to_the_bit(out: pathlib.Path) -> None:
+  reader = pipeline_test.reader(out)
+  drawn = sources.open_sources(pipeline_test.data_config(out), with_video=True)
+  here, there = (
+      list(pipeline.train_batches(reader, drawn, seed=1, steps=range(2, 7), workers=workers))
+      for workers in (0, 2)
+  )
+  assert len(there) == 5
+  for a, b in zip(here, there, strict=True):
+    pipeline_test.assert_same(a, b)
+
+
+def test_the_states_of_texts_are_mapped_not_copied(
+    out: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+  reader = pipeline_test.reader(out)
+  texts = [reader.tokenizer.encode(f"a {word} dog", (), length=12, most_segments=3)
+           for word in ("red", "blue")]
+  ids, mask = distinct(texts)
+  path = tmp_path / "states.npy"
+  np.save(path, np.arange(2 * 12 * 3, dtype=np.float16).reshape(2, 12, 3))
+  states = TextStates(ids, mask, np.load(path, mmap_mode="r"))
+  with row_processes.spread(states.lookup, 1) as lookup:
+    for text in texts:
+      np.testing.assert_array_equal(lookup(text), states.lookup(text))
+  path.unlink()
+  with row_processes.spread(states.lookup, 1) as lookup, pytest.raises(UserError, match="died"):
+    lookup(texts[0])
+
+
+def test_several_callers_keep_several_processes_busy_whatever_signals_come() -> None:
+  deadline = time.monotonic() + 120  # A process takes its time to start.
+  with row_processes.spread(_about_process, 2) as make:
+    seen = {int(make(np.array(0))["process"])}
+    for process in seen:
+      os.kill(process, signal.SIGTERM)  # As a scheduler sends it to the whole group.
+
+    def call() -> None:
+      while len(seen) < 2 and time.monotonic() < deadline:
+        seen.add(int(make(np.array(0))["process"]))
+
+    callers = [threading.Thread(target=call) for _ in range(2)]
+    for caller in callers:
+      caller.start()
+    for caller in callers:
+      caller.join()
+  assert len(seen) == 2 and os.getpid() not in seen
+
+
+def test_no_processes_is_the_function_itself() -> None:
+  with row_processes.spread(_about_process, 0) as make:
+    assert make is _about_process
+
+
+def test_what_is_wrong_with_a_text_is_said_as_without_processes() -> None:
+  with row_processes.spread(_about_process, 1) as make:
+    with pytest.raises(UserError, match=r"^text video7@3: bad$"):
+      make(np.array(1))
+    assert make(np.array(0))["process"] != os.getpid()
+
+
+def test_a_process_that_dies_is_one_line() -> None:
+  died = pytest.raises(UserError, match=r"^data.workers=1: .* died .* start again, with fewer$")
+  with row_processes.spread(_about_process, 1) as make, died:
+    make(np.array(2))
+
+
+def test_a_damaged_file_ends_the_iteration_with_its_line(out: pathlib.Path) -> None:
+  reader = pipeline_test.reader(out)
+  drawn = sources.open_sources(pipeline_test.data_config(out), with_video=True)
+  for shard in (out / "msrvtt" / "media").glob("*array_record*"):
+    shard.unlink()
+  with pytest.raises(UserError, match=r"media\S+: damaged .*: prepare it again$"):
+    list(pipeline.train_batches(reader, drawn, seed=1, steps=range(9), workers=1))
