@@ -69,7 +69,6 @@ def source(
     *,
     unit: str = "video",
     sentences: int = 0,
-    trim: bool = False,
     beside: dict[str, ConfigDict] | None = None,
 ) -> ConfigDict:
   """Where `rows` rows of every global batch come from.
@@ -80,7 +79,6 @@ def source(
     rows: rows of the global batch.
     unit: "video" walks over videos and draws `data.captions` texts for each; "text" over texts.
     sentences: longest run of timed sentences drawn from a paragraph; 0 takes the whole text.
-    trim: a row has one text, and its clip is cut to the seconds the text tells of.
     beside: name -> beside(): texts of other tasks about the row's video, which is encoded once.
   """
   return ConfigDict({
@@ -89,7 +87,6 @@ def source(
       "rows": rows,
       "unit": unit,
       "sentences": sentences,
-      "trim": trim,
       "beside": beside or {},
   })
 

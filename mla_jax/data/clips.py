@@ -1,36 +1,22 @@
 """From a raw media record to the clip of a batch: choose frames, decode, crop, resize."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import tensorflow as tf
 
 from mla_jax.data import probes
 from mla_jax.data.examples import Fields, Shapes
-from mla_jax.data.frames import WHOLE, FrameChoice, choose_frames, temporal_iou
+from mla_jax.data.frames import FrameChoice, choose_frames, temporal_iou
 from mla_jax.data.media import Media
 from mla_jax.data.records import MediaStore
 
 
-def draws(
-    shapes: Shapes, rng: np.random.Generator, window: Sequence[float] | np.ndarray = WHOLE
-) -> Fields:
-  """The random choices of a training clip: where each frame is taken, and one crop for all.
-
-  `window` is the start and end, in seconds, that the clip is cut to.
-  """
+def draws(shapes: Shapes, rng: np.random.Generator) -> Fields:
+  """The random choices of a training clip: where each frame is taken, and one crop for all."""
   jitter = rng.random(shapes.frames, np.float32)
   return {
       "jitter": 0.5 + shapes.frame_jitter * (jitter - np.float32(0.5)),
       "crop": rng.random(3, np.float32),
-      "window": np.array(window, np.float32),
   }
-
-
-def told(times: np.ndarray) -> np.ndarray:
-  """From the first to the last second that `times` `[..., 2]` know of, `[2]`; NaN: none is."""
-  start, end = times[..., 0], times[..., 1]
-  return np.stack([np.fmin.reduce(start, axis=None), np.fmax.reduce(end, axis=None)])
 
 
 def centred(shapes: Shapes) -> Fields:
@@ -38,7 +24,6 @@ def centred(shapes: Shapes) -> Fields:
   return {
       "jitter": np.full(shapes.frames, 0.5, np.float32),
       "crop": np.array([1.0, 0.5, 0.5], np.float32),
-      "window": np.array(WHOLE, np.float32),
   }
 
 
@@ -52,20 +37,21 @@ def finish(
   this costs.
 
   Args:
-    rows: with `jitter`, `crop`, `window`, `video_key`, and `times` where a text has any; without
-      the first, of texts alone, or for a model without video, the others are dropped.
+    rows: with `jitter`, `crop`, `video_key`, and `times` where a text has any; without the first,
+      of texts alone, or for a model without video, the others are dropped.
     media: of the videos.
     shapes: sizes of the batch.
     probe: what of the frames is spoilt, see `probes.FRAME_PROBES`.
   """
   batch = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-  drawn = {name: batch.pop(name) for name in ("jitter", "crop", "window") if name in batch}
+  drawn = {name: batch.pop(name) for name in ("jitter", "crop") if name in batch}
   times = batch.pop("times", None)
   if media is None or not drawn:
     return batch
   stored = [media.parse(raw) for raw in media.read(batch["video_key"])]
-  draws_of = zip(stored, drawn["jitter"], drawn["window"], strict=True)
-  chosen = [_choose(one, jitter, window, shapes) for one, jitter, window in draws_of]
+  chosen = [
+      _choose(one, jitter, shapes) for one, jitter in zip(stored, drawn["jitter"], strict=True)
+  ]
   pairs = zip(stored, chosen, strict=True)
   seconds = [np.where(choice.mask, one.time[choice.index], 0.0) for one, choice in pairs]
   if probe is not None:
@@ -87,16 +73,13 @@ def finish(
   return batch | {"frames": _encoded(stored, chosen), "crop": drawn["crop"]}
 
 
-def _choose(
-    stored: Media, jitter: np.ndarray, window: np.ndarray, shapes: Shapes
-) -> FrameChoice:
+def _choose(stored: Media, jitter: np.ndarray, shapes: Shapes) -> FrameChoice:
   return choose_frames(
       stored.time,
       stored.duration,
       frames=shapes.frames,
       segments=shapes.video_segments,
       jitter=jitter,
-      window=window,
   )
 
 

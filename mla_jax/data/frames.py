@@ -1,13 +1,9 @@
 """Which frames of a video a clip keeps, and how they fall into segments."""
 
-from collections.abc import Sequence
 import dataclasses
 import functools
-import math
 
 import numpy as np
-
-WHOLE = (math.nan, math.nan)  # As a window: all of the video.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,13 +28,7 @@ class FrameChoice:
 
 
 def choose_frames(
-    times: np.ndarray,
-    duration: float,
-    *,
-    frames: int,
-    segments: int,
-    jitter: np.ndarray,
-    window: Sequence[float] | np.ndarray = WHOLE,
+    times: np.ndarray, duration: float, *, frames: int, segments: int, jitter: np.ndarray
 ) -> FrameChoice:
   """Spreads `frames` frames evenly over a video: one from each of as many equal runs of frames.
 
@@ -49,29 +39,17 @@ def choose_frames(
     segments: N, contiguous runs the taken frames are divided into, as equal as can be; a clip
       of fewer frames has as many segments as frames.
     jitter: float `[T]` in [0, 1), where inside its run each frame is taken; 0.5 is the middle.
-    window: start and end in seconds: only frames shown meanwhile are taken.
   """
-  offset, stored = _within(times, *map(float, window))
-  cut = _divide(stored, frames, segments)
+  cut = _divide(len(times), frames, segments)
   taken = len(cut.starts)
-  starts, ends = cut.starts + offset, cut.ends + offset
   index = np.zeros(frames, np.int32)
-  index[:taken] = starts + (jitter[:taken] * (ends - starts)).astype(np.int32)
+  index[:taken] = cut.starts + (jitter[:taken] * (cut.ends - cut.starts)).astype(np.int32)
   lasts = np.append(times[1:], max(duration, times[-1]))
   span = np.zeros((frames, 2), np.float32)
-  span[:taken, 0], span[:taken, 1] = times[starts], lasts[ends - 1]
+  span[:taken, 0], span[:taken, 1] = times[cut.starts], lasts[cut.ends - 1]
   bounds = np.full((segments, 2), np.nan, np.float32)
   bounds[: len(cut.first), 0], bounds[: len(cut.last), 1] = span[cut.first, 0], span[cut.last, 1]
   return FrameChoice(index, cut.mask, cut.segment, span, bounds)
-
-
-def _within(times: np.ndarray, start: float, end: float) -> tuple[int, int]:
-  """First of the stored frames shown from start to end, and their number: at least one."""
-  if math.isnan(start):
-    return 0, len(times)
-  first = max(int(np.searchsorted(times, start, "right")) - 1, 0)
-  behind = int(np.searchsorted(times, end, "left"))
-  return first, max(behind - first, 1)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -80,14 +80,12 @@ class Source:
     rows: rows of the global batch.
     own: the texts it walks over.
     beside: texts of other tasks about the same videos, for the slots after its own.
-    trim: the clip of a row is cut to the seconds that its text tells of.
   """
 
   name: str
   rows: int
   own: Pool
   beside: tuple[Pool, ...]
-  trim: bool
 
   @property
   def units(self) -> int:
@@ -160,12 +158,7 @@ def _open_source(config: ConfigDict, name: str, source: ConfigDict, *, with_vide
     raise UserError(
         f"{where}.rows={source.rows}: larger than its {len(units)} {source.unit}s; lower it"
     )
-  if source.trim and source.beside:
-    raise UserError(
-        f"{where}: trim cuts the clip to the time of its own text: leave out one of trim and beside"
-    )
-  # Of a clip that is cut to a text no other text is known to be true.
-  own = _pool(texts, units, 1 if source.trim else config.captions, source.sentences)
+  own = _pool(texts, units, config.captions, source.sentences)
   videos = texts.video_ids()[[members[0] for members in units]]
   beside = []
   for _, other in sorted(source.beside.items()):
@@ -173,7 +166,7 @@ def _open_source(config: ConfigDict, name: str, source: ConfigDict, *, with_vide
     by_video = _by_video(texts)
     about = [by_video.get(video, np.zeros(0, np.int64)) for video in videos]
     beside.append(_pool(texts, about, other.count, other.sentences))
-  return Source(name, source.rows, own, tuple(beside), source.trim)
+  return Source(name, source.rows, own, tuple(beside))
 
 
 def _pool(texts: Texts, units: list[np.ndarray], count: int, sentences: int) -> Pool:

@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 
-from mla_jax.data import clips, frames
+from mla_jax.data import clips
 from mla_jax.data.examples import Fields, blank_fields, example_fields
 from mla_jax.data.reader import Reader
 from mla_jax.data.records import TextRecord
@@ -88,8 +88,7 @@ def _train_row(reader: Reader, row: _Drawn, records: list[list[TextRecord]]) -> 
   video = int(row.source.own.texts.videos[row.places[0][0]])
   fields = _row_texts(reader, row, records)
   if reader.media is not None:
-    window = clips.told(fields["times"]) if row.source.trim else frames.WHOLE
-    fields |= clips.draws(reader.shapes, row.rng, window)
+    fields |= clips.draws(reader.shapes, row.rng)
   return fields | {"video_key": np.array(video, np.int32)}
 
 

@@ -1,7 +1,5 @@
 """Frame sampling and temporal overlap, against hand-made cases and properties."""
 
-import functools
-
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
@@ -97,32 +95,6 @@ def test_what_clips_of_one_length_share_cannot_be_written_to():
     choice.mask[0] = False
   choice.index[0] = 2
   assert _choose(3, 5, 4).index.tolist() == [0, 1, 2, 0, 0]
-
-
-@given(
-    st.lists(st.integers(0, 40), min_size=1, max_size=12, unique=True),
-    st.integers(0, 45),
-    st.integers(0, 12),
-    st.integers(1, 6),
-    st.floats(0, 1, exclude_max=True, width=32),
-)
-def test_a_window_takes_the_frames_that_are_shown_meanwhile(times, start, length, taken, where):
-  times = np.sort(times).astype(np.float32)
-  ends = np.append(times[1:], 50.0)
-  choose = functools.partial(
-      frames.choose_frames, duration=50.0, segments=2, jitter=np.full(99, where, np.float32)
-  )
-  choice = choose(times, frames=taken, window=(start, start + length))
-  shown = [i for i in range(len(times)) if times[i] < start + length and ends[i] > start]
-  # One at least: what is on when it starts; the first, where nothing is yet.
-  shown = shown or [max(int(np.sum(times <= start)) - 1, 0)]
-  real = choice.index[choice.mask]
-  assert set(real) <= set(shown) and len(real) == min(len(shown), taken)
-  assert choice.span[0, 0] == times[shown[0]]
-  assert choice.span[choice.mask][-1, 1] == ends[shown[-1]]
-  everything = choose(times, frames=12)
-  for name, value in vars(choose(times, frames=12, window=(0.0, 99.0))).items():
-    np.testing.assert_array_equal(value, getattr(everything, name))
 
 
 @pytest.mark.parametrize("where", [0.0, 0.5, 0.999])

@@ -125,29 +125,6 @@ def test_timed_sentences_overlap_their_half_of_the_video(out):
   assert seen > 5
 
 
-def test_a_trimmed_clip_shows_what_its_sentence_tells_of(out):
-  config = data_config(out, captions=2)
-  config.sources.timed.trim = True
-  timed = {s.name: s for s in sources.open_sources(config, with_video=True)}["timed"]
-  shown = set()
-  for batch in batches(reader(out, captions=2), (timed,), range(6)):
-    # What else is said of the video may be untrue of the stretch.
-    assert batch["mask"].tolist() == [[True, False]] * timed.rows
-    for row in np.flatnonzero((batch["overlap"] > 0).any((1, 2, 3))):
-      real, span = batch["frame_mask"][row], batch["frame_span"][row]
-      shown.add((real.sum(), *span[0].tolist(), *span[real][-1].tolist()))
-      assert (batch["overlap"][row, 0, :, 0] > 0).all()
-  assert shown == {(3, 0, 1, 2, 3), (3, 3, 4, 5, 6)}  # Three frames, of either half.
-
-
-def test_texts_beside_a_trimmed_clip_are_refused(out):
-  config = data_config(out)
-  config.sources.timed.trim = True
-  config.sources.timed.beside = {"captions": common.beside("retrieval", 1)}
-  with pytest.raises(UserError, match=r"data.sources.timed: trim cuts .* leave out"):
-    sources.open_sources(config, with_video=True)
-
-
 def test_captions_have_no_overlap(out):
   drawn = sources.open_sources(data_config(out), with_video=True)
   captions = {source.name: source for source in drawn}["captions"]
