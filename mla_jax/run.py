@@ -69,6 +69,7 @@ def open_run(config: ConfigDict, workdir: pathlib.Path) -> Run:
       wanted=task.wanted,
       process=jax.process_index(),
       processes=jax.process_count(),
+      workers=_workers(config.data),
   )
   mesh = sharding.make_mesh(config.mesh)
   model = build_model(
@@ -78,6 +79,13 @@ def open_run(config: ConfigDict, workdir: pathlib.Path) -> Run:
   )
   evaluate = task.evaluator(model, mesh, reader)
   return Run(config, workdir, mesh, model, task, reader, evaluate, config.eval.examples)
+
+
+def _workers(data: ConfigDict) -> int:
+  count: int = data.workers
+  if count < 0:
+    raise UserError(f"data.workers={count}: must be at least 0, which is the process itself")
+  return count
 
 
 def open_evaluated(run: Run) -> Texts:

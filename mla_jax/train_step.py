@@ -113,7 +113,6 @@ class Training:
         self.sources,
         seed=self.seed,
         steps=steps,
-        workers=self.run.config.data.workers,
     )
     return (sharding.to_global(batch, self.run.mesh) for batch in local)
 

@@ -99,6 +99,15 @@ def test_pixels_train_from_frames(cache, tmp_path):
   assert "data:image/jpeg;base64" in next((workdir / "report").glob("*.html")).read_text()
 
 
+def test_rows_made_by_a_process_of_their_own_train_the_same(trained, features, cache, tmp_path):
+  last_line(
+      run(command(RETRIEVAL, features, tmp_path, *SIX_STEPS, "--config.data.workers=1"), cache)
+  )
+  expected, found = checkpoint_arrays(trained, 6), checkpoint_arrays(tmp_path, 6)
+  for name, value in expected.items():
+    np.testing.assert_array_equal(value, found[name], err_msg=name)
+
+
 def test_six_steps_are_three_steps_killed_and_three_more(trained, features, cache, tmp_path):
   arguments = command(RETRIEVAL, features, tmp_path, *SIX_STEPS)
   kill_after_checkpoint(arguments, cache, tmp_path / "checkpoints" / "3")

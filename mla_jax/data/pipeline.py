@@ -18,19 +18,11 @@ def train_batches(
     *,
     seed: int,
     steps: range,
-    workers: int = 0,
 ) -> Iterator[Fields]:
   """Training batches of `steps`: this process's rows of each global batch.
 
   Everything in the batch of a step is a pure function of (seed, step), whatever the step the
-  range starts at and however many processes share the work.
-
-  Args:
-    reader: of the run.
-    sources: of its rows.
-    seed: of the run.
-    steps: whose batches.
-    workers: processes that make them; 0: threads of this one, which share one core's Python.
+  range starts at and however many processes (`reader.processes`, `reader.workers`) share the work.
   """
   here = reader.share(sum(source.rows for source in sources))
 
@@ -40,8 +32,8 @@ def train_batches(
   dataset = tf.data.Dataset.range(steps.start, steps.stop).map(units)
   decode, rows = _decode(reader, train=True), here.stop - here.start
   make = functools.partial(train_rows.train_rows, reader, sources, seed, here.start)
-  with row_processes.spread(make, workers) as fetch:
-    yield from tf_batches.batches(dataset, fetch, decode, rows, parallel=max(workers + 1, 2))
+  with row_processes.spread(make, reader.workers) as fetch:
+    yield from tf_batches.batches(dataset, fetch, decode, rows, parallel=max(reader.workers + 1, 2))
 
 
 def row_texts(

@@ -23,6 +23,7 @@ class Reader:
     states: what a frozen text encoder makes of every training text; None: texts are token ids.
     probe: what is spoilt in evaluation, see `probes`.
     process, processes: which share of every batch is read here; rows are divided in order.
+    workers: processes that make the rows of training; 0: threads of this one.
   """
 
   media: MediaStore | None
@@ -34,6 +35,7 @@ class Reader:
   probe: str | None = None
   process: int = 0
   processes: int = 1
+  workers: int = 0
 
   def share(self, rows: int) -> slice:
     """This process's rows of a global batch of `rows`.

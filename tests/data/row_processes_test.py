@@ -1,5 +1,7 @@
 """Batches made by several processes: the same ones, and what happens when one of them fails."""
 
+from collections.abc import Iterator
+import dataclasses
 import os
 import pathlib
 import signal
@@ -10,34 +12,28 @@ import numpy as np
 import pytest
 
 from mla_jax.data import pipeline, row_processes, sources
+from mla_jax.data.examples import Fields
 from mla_jax.data.text_states import TextStates, distinct
 from mla_jax.errors import UserError
 from tests import tiny
-from tests.data import pipeline_test
+from tests.data import pipeline_test, row_makers
 
 
-def _about_process(what: np.ndarray) -> dict[str, np.ndarray]:
-  if what == 1:
-    raise UserError("text video7@3: bad")
-  if what == 2:
-    os._exit(1)
-  time.sleep(0.2)
-  return {"process": np.array(os.getpid())}
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+  return tiny.prepare(tmp_path_factory.mktemp("features"), videos=24)
 
 
-@pytest.fixture(scope="module", params=["features", "frames"])
-def out(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-  folder = tmp_path_factory.mktemp(request.param)
-  return tiny.prepare(folder, media=request.param, videos=24)
-
-
-def test_batches_are_the_same_to_the_bit(out: pathlib.Path) -> None:
-  reader = pipeline_test.reader(out)
+def _train_batches(out: pathlib.Path, workers: int) -> Iterator[Fields]:
+  reader = dataclasses.replace(pipeline_test.reader(out), workers=workers)
   drawn = sources.open_sources(pipeline_test.data_config(out), with_video=True)
-  here, there = (
-      list(pipeline.train_batches(reader, drawn, seed=1, steps=range(2, 7), workers=workers))
-      for workers in (0, 2)
-  )
+  return pipeline.train_batches(reader, drawn, seed=1, steps=range(2, 7))
+
+
+@pytest.mark.parametrize("media", ["features", "frames"])
+def test_batches_are_the_same_to_the_bit(media: str, tmp_path: pathlib.Path) -> None:
+  out = tiny.prepare(tmp_path, media=media, videos=24)
+  here, there = (list(_train_batches(out, workers)) for workers in (0, 2))
   assert len(there) == 5
   for a, b in zip(here, there, strict=True):
     pipeline_test.assert_same(a, b)
@@ -63,7 +59,7 @@ def test_the_states_of_texts_are_mapped_not_copied(
 
 def test_several_callers_keep_several_processes_busy_whatever_signals_come() -> None:
   deadline = time.monotonic() + 120  # A process takes its time to start.
-  with row_processes.spread(_about_process, 2) as make:
+  with row_processes.spread(row_makers.about_process, 2) as make:
     seen = {int(make(np.array(0))["process"])}
     for process in seen:
       os.kill(process, signal.SIGTERM)  # As a scheduler sends it to the whole group.
@@ -81,12 +77,12 @@ def test_several_callers_keep_several_processes_busy_whatever_signals_come() -> 
 
 
 def test_no_processes_is_the_function_itself() -> None:
-  with row_processes.spread(_about_process, 0) as make:
-    assert make is _about_process
+  with row_processes.spread(row_makers.about_process, 0) as make:
+    assert make is row_makers.about_process
 
 
 def test_what_is_wrong_with_a_text_is_said_as_without_processes() -> None:
-  with row_processes.spread(_about_process, 1) as make:
+  with row_processes.spread(row_makers.about_process, 1) as make:
     with pytest.raises(UserError, match=r"^text video7@3: bad$"):
       make(np.array(1))
     assert make(np.array(0))["process"] != os.getpid()
@@ -94,14 +90,13 @@ def test_what_is_wrong_with_a_text_is_said_as_without_processes() -> None:
 
 def test_a_process_that_dies_is_one_line() -> None:
   died = pytest.raises(UserError, match=r"^data.workers=1: .* died .* start again, with fewer$")
-  with row_processes.spread(_about_process, 1) as make, died:
+  with row_processes.spread(row_makers.about_process, 1) as make, died:
     make(np.array(2))
 
 
-def test_a_damaged_file_ends_the_iteration_with_its_line(out: pathlib.Path) -> None:
-  reader = pipeline_test.reader(out)
-  drawn = sources.open_sources(pipeline_test.data_config(out), with_video=True)
+def test_a_damaged_file_ends_the_iteration_with_its_line(tmp_path: pathlib.Path) -> None:
+  out = tiny.prepare(tmp_path, videos=24)
   for shard in (out / "msrvtt" / "media").glob("*array_record*"):
     shard.unlink()
   with pytest.raises(UserError, match=r"media\S+: damaged .*: prepare it again$"):
-    list(pipeline.train_batches(reader, drawn, seed=1, steps=range(9), workers=1))
+    list(_train_batches(out, 1))
