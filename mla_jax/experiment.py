@@ -1,7 +1,7 @@
 """Runs a grid of settings times seeds and says what differs.
 
 python -m mla_jax.experiment configs/experiments/NAME.py[:ARG] --out=DIR [--jobs=N]
-    [--cells=A,B] [--eval_split=SPLIT] [--config.data.dir=DIR]
+    [--cells=A,B] [--seeds=0,1,2] [--eval_split=SPLIT] [--config.data.dir=DIR]
 
 The same command goes on where it was stopped. DIR gets results.json, results.md and report.html;
 the last line of standard output is the JSON of the cells' means. Choose by them, and then, once,
@@ -26,6 +26,7 @@ _EVAL_SPLIT = flags.DEFINE_string(
     "eval_split", None, "Evaluates the finished runs on this split instead of training."
 )
 _CELLS = flags.DEFINE_list("cells", None, "These alone, the baseline among them.")
+_SEEDS = flags.DEFINE_list("seeds", None, "In place of the experiment's own.")
 _RESAMPLES = flags.DEFINE_integer("resamples", 10_000, "Draws of intervals and p-values.")
 
 
@@ -42,7 +43,7 @@ def main(argv: list[str]) -> None:
   from mla_jax.experiments import analysis, plan, runner, write
 
   out, split = pathlib.Path(_OUT.value), _EVAL_SPLIT.value
-  experiment = plan.load_experiment(argv[1], _CELLS.value)
+  experiment = plan.load_experiment(argv[1], _CELLS.value, _SEEDS.value)
   overrides = config_lib.overrides_given()
   runs = plan.plan_runs(experiment, overrides)
 
@@ -64,7 +65,8 @@ def main(argv: list[str]) -> None:
 
 def _typed(experiment: str, overrides: Mapping[str, Any]) -> str:
   """The command, without what differs from one machine to the next."""
-  chosen = [f"--cells={','.join(_CELLS.value)}"] if _CELLS.value else []
+  lists = {"cells": _CELLS.value, "seeds": _SEEDS.value}
+  chosen = [f"--{name}={','.join(value)}" for name, value in lists.items() if value]
   evaluated = [] if _EVAL_SPLIT.value is None else [f"--eval_split={_EVAL_SPLIT.value}"]
   changes = [f"--config.{key}={value}" for key, value in overrides.items()]
   words = ["python", "-m", "mla_jax.experiment", experiment, "--out=DIR"]

@@ -79,16 +79,19 @@ class PlannedRun:
     return f"{self.cell}/seed_{self.seed}"
 
 
-def load_experiment(path_with_arg: str, cells: Sequence[str] | None = None) -> Experiment:
+def load_experiment(
+    path_with_arg: str, cells: Sequence[str] | None = None, seeds: Sequence[str] | None = None
+) -> Experiment:
   """The experiment of a file with `get_experiment(arg=None)`.
 
   Args:
     path_with_arg: of the file, `path.py[:argument]`.
     cells: names of those to keep, the baseline among them; None: all.
+    seeds: whole numbers in place of its own; None: its own.
 
   Raises:
-    UserError: no such file, a file that fails, an experiment that cannot be read as one, or no such
-      cell.
+    UserError: no such file, a file that fails, an experiment that cannot be read as one, no such
+      cell, or a seed that is no number.
   """
   experiment = config_lib.call_file(path_with_arg, "get_experiment")
   if not isinstance(experiment, Experiment):
@@ -100,6 +103,8 @@ def load_experiment(path_with_arg: str, cells: Sequence[str] | None = None) -> E
     check_choice("--cells", name, [cell.name for cell in experiment.cells])
   kept = [cell for cell in experiment.cells if cells is None or cell.name in cells]
   experiment = dataclasses.replace(experiment, cells=tuple(kept))
+  if seeds is not None:
+    experiment = dataclasses.replace(experiment, seeds=_numbers(seeds))
   _check(experiment, path_with_arg)
   root = config_lib.root_of(pathlib.Path(path_with_arg.partition(":")[0]).resolve())
   located = tuple(
@@ -107,6 +112,13 @@ def load_experiment(path_with_arg: str, cells: Sequence[str] | None = None) -> E
       for cell in experiment.cells
   )
   return dataclasses.replace(experiment, config=_found(experiment.config, root), cells=located)
+
+
+def _numbers(seeds: Sequence[str]) -> tuple[int, ...]:
+  try:
+    return tuple(map(int, seeds))
+  except ValueError:
+    raise UserError(f"--seeds={','.join(seeds)}: give whole numbers, e.g. --seeds=0,1,2") from None
 
 
 def _found(config: str, root: pathlib.Path) -> str:

@@ -50,6 +50,18 @@ def test_some_cells_alone_and_the_baseline_among_them(tmp_path):
     plan.load_experiment(path, ["a", "d"])
 
 
+def test_other_seeds_than_its_own(tmp_path):
+  path = experiment_file(tmp_path)
+  runs = plan.plan_runs(plan.load_experiment(path, seeds=["4", "7"]))
+  assert [run.name for run in runs] == ["a/seed_4", "b/seed_4", "a/seed_7", "b/seed_7"]
+  own = {run.name: run.config_hash for run in plan.plan_runs(plan.load_experiment(path))}
+  assert own["b/seed_4"] == runs[1].config_hash  # A part of the whole grid.
+  with pytest.raises(UserError, match=r"--seeds=1,x: give whole numbers"):
+    plan.load_experiment(path, seeds=["1", "x"])
+  with pytest.raises(UserError, match=r"seeds \(1, 1\): give at least one, each once"):
+    plan.load_experiment(path, seeds=["1", "1"])
+
+
 def test_the_command_line_wins_over_a_cell_and_a_cell_over_the_experiment(tmp_path):
   path = experiment_file(tmp_path, overrides="{'loss.segment_weight': 2.0, 'train.steps': 7}")
   first, second = plan.plan_runs(plan.load_experiment(path), {"train.steps": "9"})[:2]
