@@ -57,7 +57,7 @@ def evaluate(run: Run, step: str = "best") -> dict[str, Any]:
 
   Returns:
     The metrics, as written to `WORKDIR/eval/<dataset>_<split>.json`; beside it are a dump of every
-    example (`.jsonl`) and the report.
+    example (`.jsonl`) and the report. Of another task than the run's, the name ends in it.
 
   Raises:
     UserError: no such checkpoint or split, or the data does not fit the model.
@@ -66,7 +66,7 @@ def evaluate(run: Run, step: str = "best") -> dict[str, Any]:
   texts = run_lib.open_evaluated(run)
   params, chosen = restore_params(run, step)
   evaluation = run.evaluate(params, texts)
-  name = f"{data.family}_{data.eval_texts}_{data.eval_split}"
+  name = f"{data.family}_{data.eval_texts}_{data.eval_split}{_other_task(run)}"
   metrics = evaluation.metrics | {
       "dataset": f"{data.family}_{data.eval_texts}",
       "split": data.eval_split,
@@ -86,6 +86,12 @@ def restore_params(run: Run, step: str) -> tuple[Any, int]:
     abstract = abstract_state(run.model, run.config, run.mesh, tx)
     state = saved.restore(abstract, chosen, config=to_plain(run.config))
   return state.eval_params, chosen
+
+
+def _other_task(run: Run) -> str:
+  """Where one workdir answers questions and finds their moments, one must not replace the other."""
+  trained: str = config_lib.read_config(run.workdir / "config.json").task
+  return "" if run.config.task == trained else f"_{run.config.task}"
 
 
 def _selection(run: Run) -> dict[str, Any]:

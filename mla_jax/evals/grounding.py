@@ -38,7 +38,8 @@ def grounding(
   Returns:
     A JSON-able dict, in percent: "mean_iop", "iop_0.3", "iop_0.5", "mean_iou", "iou_0.3",
     "iou_0.5", "questions", and "interval" {name: [low, high]} (95 %); with `correct` also
-    "accuracy" and "acc_gqa", right with an IoP of 0.5 or more.
+    "accuracy", "acc_gqa", right with an IoP of 0.5 or more, and "asa", right with an IoU of 0.5 or
+    more (TVQA+'s answer-span joint accuracy, Lei et al. 2020).
 
   Raises:
     UserError: no question, lists that do not fit, NaN, or a question without a true window.
@@ -59,7 +60,11 @@ def grounding(
   if correct is not None:
     inputs.check_lengths(len(windows), "question", correct=correct)
     right = np.asarray(correct, bool)
-    columns |= {"accuracy": 100.0 * right, "acc_gqa": 100.0 * (right & (best[:, 1] >= 0.5))}
+    columns |= {
+        "accuracy": 100.0 * right,
+        "acc_gqa": 100.0 * (right & (best[:, 1] >= 0.5)),
+        "asa": 100.0 * (right & (best[:, 0] >= 0.5)),
+    }
   means, interval = bootstrap.named_means(columns, clusters, resamples=resamples, seed=seed)
   return {**means, "questions": len(windows), "interval": interval}
 

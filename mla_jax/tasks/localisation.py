@@ -231,6 +231,7 @@ def _evaluation(texts: Texts, records: list[TextRecord], found: Found) -> Evalua
         "answer": " or ".join(f"{start:.1f}-{end:.1f} s" for start, end in record.moments),
         "predicted": f"{window[0]:.1f}-{window[1]:.1f} s",
         "window": window,
+        "moments": record.moments,
         "iou": iou,
         "correct": iou >= _FOUND_IOU,
     })

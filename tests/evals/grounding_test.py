@@ -38,7 +38,7 @@ def test_equals_the_official_loop(rows) -> None:
   expected = {
       "mean_iou": iou, "iou_0.3": iou >= 0.3, "iou_0.5": iou >= 0.5,
       "mean_iop": iop, "iop_0.3": iop >= 0.3, "iop_0.5": iop >= 0.5,
-      "accuracy": right, "acc_gqa": right & (iop >= 0.5),
+      "accuracy": right, "acc_gqa": right & (iop >= 0.5), "asa": right & (iou >= 0.5),
   }
   for name, values in expected.items():
     assert found[name] == pytest.approx(100 * np.mean(values)), name

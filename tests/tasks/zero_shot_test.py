@@ -41,7 +41,7 @@ def evaluate(workdir, task, texts, **more):
       "task": task, "data.family": "msrvtt", "data.eval_texts": texts, "data.eval_split": "test"}
   config = eval_lib.load_config(workdir, None, changes | {k: str(v) for k, v in more.items()})
   result = eval_lib.evaluate(run_lib.open_run(config, workdir))
-  dump = (workdir / "eval" / f"msrvtt_{texts}_test.jsonl").read_text().splitlines()
+  dump = (workdir / "eval" / f"msrvtt_{texts}_test_{task}.jsonl").read_text().splitlines()
   return result, [json.loads(line) for line in dump]
 
 

@@ -1,0 +1,52 @@
+"""Answers joined with the moments of the same questions, by the command."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from mla_jax import grounded
+from mla_jax.errors import UserError
+from tests.evals.dumps_test import write
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+# Right and inside; right and beside; right, inside and narrow; wrong and inside.
+ANSWERS = [
+    {"id": f"q{i}", "video": f"v{i}", "correct": i != 3, "predicted": "yes"} for i in range(5)
+]
+MOMENTS = [
+    {"id": "q3", "video": "v3", "window": [2.0, 8.0], "moments": [[2.0, 8.0]]},
+    {"id": "q0", "video": "v0", "window": [2.0, 8.0], "moments": [[50.0, 60.0], [2.0, 8.0]]},
+    {"id": "q1", "video": "v1", "window": [0.0, 2.0], "moments": [[2.0, 8.0]]},
+    {"id": "q2", "video": "v2", "window": [3.0, 4.0], "moments": [[2.0, 8.0]]},
+]
+
+
+def test_the_command_joins_by_question(tmp_path: pathlib.Path) -> None:
+  paths = [tmp_path / "eval" / name for name in ("a.jsonl", "a_localisation.jsonl")]
+  for path, rows in zip(paths, (ANSWERS, MOMENTS), strict=True):
+    write(path, rows)
+  done = subprocess.run(
+      [sys.executable, "-m", "mla_jax.grounded", *map(str, paths)],
+      cwd=ROOT, capture_output=True, text=True, check=False,
+  )
+  assert done.returncode == 0, done.stderr
+  found = json.loads(done.stdout.splitlines()[-1])
+  assert (found["accuracy"], found["acc_gqa"], found["asa"]) == (75.0, 50.0, 25.0)
+  assert (found["questions"], found["questions_without_moment"]) == (4, 1)
+  assert "acc_gqa     50.00 [" in done.stdout
+  swapped = subprocess.run(
+      [sys.executable, "-m", "mla_jax.grounded", *map(str, reversed(paths))],
+      cwd=ROOT, capture_output=True, text=True, check=False,
+  )
+  assert swapped.returncode == 1
+  assert swapped.stderr.startswith("error: 1 questions with a moment were not answered (q4)")
+
+
+def test_dumps_of_other_tasks_are_refused() -> None:
+  with pytest.raises(UserError, match=r"answers: its rows have no correct: give the dump of answ"):
+    grounded.grounded_answers([{"id": "q1", "video": "v1", "rank": 3}], MOMENTS[2:3])
+  with pytest.raises(UserError, match="moments: its rows have no window and moments"):
+    grounded.grounded_answers(ANSWERS, ANSWERS)
