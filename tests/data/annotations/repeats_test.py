@@ -12,7 +12,7 @@ import pytest
 from mla_jax.data import annotations
 from mla_jax.data.annotations.repeats import repeat_notes
 from mla_jax.data.annotations.schema import TextItem
-from tests.data.annotations import layouts, layouts_qa
+from tests.data.annotations import layouts, layouts_more
 
 REPEATED = "questions repeat one about the same video, with the same answer: kept as they are"
 CONTRADICTING = (
@@ -35,6 +35,8 @@ _ROWS = {
     "msrvtt_qa": _Row(("train_qa.json",), '"id": 0', '"id": 9{}', '"dog"', '"cat"'),
     "msrvtt_qa jsonl": _Row(("train.jsonl",), "couch", "couch", "couch", "sofa"),  # Without ids.
     "msrvtt_qa csv": _Row(("test.csv",), "170859", "9{}", "regard", "show"),
+    "msvd_qa jsonl": _Row(("train.jsonl",), "squirrel", "squirrel", "squirrel", "nut"),
+    "msvd_qa csv": _Row(("val.csv",), ",3", ",9{}", "man", "woman"),
     "demo_qa": _Row(("questions.json",), '"id": 0', '"id": 9{}', '"circle"', '"square"'),
     "activitynet_qa": _Row(("train_q.json", "train_a.json"), "Tils_3", "Tils_9{}", '"no"', '"yes"'),
     "tgif_qa_action": _Row(
@@ -44,6 +46,8 @@ _ROWS = {
     "tgif_qa_count": _Row(("Train_count_question.csv",), "COUNT1", "COUNT9{}", "\t0\t", "\t4\t"),
     "tgif_qa_frameqa": _Row(
         ("Train_frameqa_question.csv",), "FRAMEQA1", "FRAMEQA9{}", "\tcookie\t", "\tice\t"),
+    "tgif_qa_action hqga": _Row(("train.csv",), "ACTION1", "ACTION9{}", "pat,2", "pat,3"),
+    "tgif_qa_frameqa hqga": _Row(("train.csv",), "FRAMEQA1", "FRAMEQA9{}", "cookie", "ice"),
     "nextqa": _Row(("val.csv",), ",6,CH", ",9{},CH", "play,0", "play,1"),
     "nextqa_oe": _Row(("train.csv",), ",1,DB", ",9{},DB", ",yes,", ",no,"),
     "nextgqa": _Row(("val.csv",), ",1,CW", ",9{},CW", "stop,red light", "stop,tired"),
@@ -55,9 +59,7 @@ _ROWS = {
     "tvqa_plus": _Row(("tvqa_plus_train.json",), '"qid": 7', '"qid": 9{}',
                       '"answer_idx": "3"', '"answer_idx": "2"'),
 }
-_LAYOUTS: Mapping[str, Mapping[str, Any]] = layouts.FILES | {
-    "how2qa value": layouts_qa.HOW2QA_VALUE, "msrvtt_qa jsonl": layouts_qa.QUESTIONS_JSONL,
-    "msrvtt_qa csv": layouts_qa.QUESTIONS_CSV}
+_LAYOUTS: Mapping[str, Mapping[str, Any]] = layouts.FILES | layouts_more.FILES
 
 
 def _append(path: pathlib.Path, row: _Row, number: int, *, other: bool) -> None:
@@ -93,7 +95,7 @@ def test_every_reader_lists_them(layout: str, tmp_path: pathlib.Path) -> None:
 
 
 def test_no_question_set_is_left_out(tmp_path: pathlib.Path) -> None:
-  """MSRVTT-MC's readers refuse a video that is there twice."""
+  """MSRVTT-MC's reader refuses a video that is there twice."""
   for dataset in layouts.FILES:
     folder = tmp_path / dataset
     folder.mkdir()
