@@ -7,6 +7,7 @@ import pathlib
 import re
 from typing import TypeAlias
 
+from mla_jax.data.annotations import repeats
 from mla_jax.data.annotations.schema import Annotations, TextItem
 from mla_jax.errors import UserError, check_choice
 
@@ -72,7 +73,8 @@ def read(dataset: str, directory: pathlib.Path) -> Annotations:
     raise UserError(f"{directory}: no such folder: give the folder of {dataset}'s annotation files")
   annotations = DATASETS[dataset](directory)
   _check(annotations, directory)
-  notes = (*annotations.notes, *_shared_videos(annotations.items))
+  notes = (*annotations.notes, *repeats.repeat_notes(annotations.items),
+           *_shared_videos(annotations.items))
   return dataclasses.replace(annotations, notes=notes)
 
 

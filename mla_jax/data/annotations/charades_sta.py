@@ -68,7 +68,9 @@ def _read_lines(
     times = (tables.parse_seconds(match[2], f"{where}: the start"),
              tables.parse_seconds(match[3], f"{where}: the end"))
     text = tally.text(match[4], f"{where}: the sentence", "sentences")
-    files.add_new(seen, line, None, f"{where}: line")
+    # By the values: `1 3.0` says what `1 3` does.
+    key = f"{video} {times[0]} {times[1]}##{text}"
+    files.add_new(seen, key, None, f"{where}: line")
     duration = lengths.get(video, float("nan"))
     if lengths and video not in lengths:
       tally.add("queries are of a video without a length: times as they are")

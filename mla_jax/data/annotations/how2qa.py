@@ -77,7 +77,6 @@ def _read_first(
     path: pathlib.Path, split: str, spoken: dict[str, tuple[Subtitle, ...]], tally: Tally
 ) -> list[TextItem]:
   items: list[TextItem] = []
-  seen: dict[str, str] = {}
   rows = tables.read_rows(path)
   if rows and len(rows[0][1]) == len(_COLUMNS) and _TIMES.fullmatch(rows[0][1][1]):
     tally.add("first lines are no header: read as a question")
@@ -91,10 +90,6 @@ def _read_first(
     text = tally.text(record["question"], f"{where}: 'question'", "questions")
     right, *wrong = multiple_choice.read_candidates(record, ("a1", "a2", "a3", "a4"), where, tally)
     key = f"{video} {record['timesteps']} {text}"
-    if key in seen:
-      also = "" if seen[key] == right else " with another answer"
-      tally.add(f"questions are there twice{also}: kept as they are", name)
-    seen[key] = right
     order = _order(key, (right, *wrong))
     items.append(TextItem(
         name, video, split, text, moments=window, subtitles=spoken.get(video, ()),

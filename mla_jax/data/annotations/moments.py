@@ -7,6 +7,8 @@ from mla_jax.data.annotations import files
 from mla_jax.data.annotations.tally import Tally
 from mla_jax.errors import UserError
 
+_NOISE = 1e-6  # Seconds: less is the rounding of decimals to floats, and no repair.
+
 
 def read_window(value: Any, where: str) -> tuple[float, float]:
   """`[start, end]` of a JSON file: two finite numbers, in any order."""
@@ -37,10 +39,13 @@ def clip_window(
   """
   start, end = window
   clipped = max(start, 0.0), end if math.isnan(duration) else min(end, duration)
-  if end <= start or clipped[0] >= clipped[1]:
+  if end <= start:
     tally.add(f"{what} had an end that is not after their start: {otherwise}", place)
     return None
-  if clipped != window:
+  if clipped[0] >= clipped[1]:
+    tally.add(f"{what} lay wholly outside the video: {otherwise}", place)
+    return None
+  if clipped[0] - start > _NOISE or end - clipped[1] > _NOISE:
     tally.add(f"{what} had times outside [0, duration]: clipped")
   return clipped
 

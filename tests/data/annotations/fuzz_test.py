@@ -8,19 +8,14 @@ import pytest
 
 from mla_jax.data import annotations
 from mla_jax.data.annotations.schema import Annotations
-from tests.data.annotations import layouts, layouts_qa, mutations, validity
+from tests.data.annotations import layouts, layouts_more, mutations, validity
 
 _FEW, _MANY = 200, 2000
 _SEEDS = [
     pytest.param(range(_FEW), id="few"),
     pytest.param(range(_FEW, _MANY), id="many", marks=pytest.mark.slow),
 ]
-_MORE = {  # Further layouts of some datasets.
-    "how2qa value": layouts_qa.HOW2QA_VALUE,
-    "msrvtt_qa jsonl": layouts_qa.QUESTIONS_JSONL,
-    "msrvtt_qa csv": layouts_qa.QUESTIONS_CSV,
-}
-_LAYOUTS = layouts.FILES | _MORE
+_LAYOUTS = layouts.FILES | layouts_more.FILES
 
 
 @functools.cache

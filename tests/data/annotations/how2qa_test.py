@@ -72,9 +72,10 @@ def test_repeated_questions_are_listed(tmp_path: pathlib.Path) -> None:
       layouts_qa.HOW2QA + row + row + row.replace("white", "black"))
   read = annotations.read("how2qa", tmp_path)
   assert len(read.items) == 3
-  assert f"{_NAME}: 1 questions are there twice: kept as they are (train@1)" in read.notes
-  assert (f"{_NAME}: 1 questions are there twice with another answer: kept as they are (train@2)"
-          in read.notes)
+  assert ("train: 1 questions repeat one about the same video, with the same answer: kept as they "
+          "are (train@0 / train@1)" in read.notes)
+  assert ("train: 1 questions are asked again about the same video, with another answer or other "
+          "candidates: kept as they are (train@0 / train@2)" in read.notes)
 
 
 def test_values_release(tmp_path: pathlib.Path) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from mla_jax.data import annotations
+from mla_jax.data.annotations import moments
 from mla_jax.data.annotations.cuts import cut_video
 from mla_jax.data.annotations.schema import Count, Segment, Video
+from mla_jax.data.annotations.tally import Tally
 from mla_jax.errors import UserError
 from tests.data.annotations import layouts
 from tests.data.annotations.layouts_moments import CHARADES_COLUMNS, query
@@ -58,6 +60,7 @@ def test_charades_without_lengths(tmp_path: pathlib.Path) -> None:
     ("3MSZA,24.3,30.4##person", r"line 2 is '3MSZA,24.3,30.4##person', not"),
     ("a/b 24.3 30.4##person", r"id 'a/b' is not safe"),
     ("AO8RW 0.0 6.9##a person is putting a book on a shelf.", r"line 2: line 'AO8RW 0.0 .* twice"),
+    ("AO8RW 0 6.90##a person is putting a book on a shelf.", r"line 2: line 'AO8RW 0.0 .* twice"),
 ])
 def test_bad_charades_lines(tmp_path: pathlib.Path, line: str, message: str) -> None:
   (tmp_path / _TRAIN).write_text(
@@ -118,7 +121,11 @@ def test_test_queries_may_be_without_labels(tmp_path: pathlib.Path) -> None:
     ([[70, 160]], ((70.0, 150.0),), "1 windows had times outside [0, duration]: clipped"),
     ([[-2, 4]], ((0.0, 4.0),), "1 windows had times outside [0, duration]: clipped"),
     ([[70, 74], [150, 160]], ((70.0, 74.0),),
-     "1 windows had an end that is not after their start: left out (val@1 150-160)"),
+     "1 windows lay wholly outside the video: left out (val@1 150-160)"),
+    ([[70, 74], [-5, -2]], ((70.0, 74.0),),
+     "1 windows lay wholly outside the video: left out (val@1 -5--2)"),
+    ([[70, 74], [160, 155]], ((70.0, 74.0),),
+     "1 windows had an end that is not after their start: left out (val@1 160-155)"),
     ([[8, 6], [70, 74]], ((70.0, 74.0),),
      "1 windows had an end that is not after their start: left out (val@1 8-6)"),
 ])
@@ -130,6 +137,16 @@ def test_windows_beyond_the_video(
   read = annotations.read("qvhighlights", tmp_path)
   assert read.items[0].moments == moments
   assert f"highlight_val_release.jsonl: {note}" in read.notes
+
+
+@pytest.mark.parametrize(("over", "notes"), [
+    (1e-14, 0), (9e-7, 0), (2e-6, 1), (0.01, 1),
+])
+def test_the_noise_of_floats_is_clipped_and_is_no_repair(over: float, notes: int) -> None:
+  tally = Tally(pathlib.Path("x.json"))
+  window = moments.clip_window((-over, 9.57 + over), 9.57, tally, what="windows", otherwise="out")
+  assert window == (0.0, 9.57)
+  assert len(tally.notes()) == notes
 
 
 @pytest.mark.parametrize(("change", "message"), [

@@ -60,7 +60,7 @@ def test_times_wholly_outside_are_dropped(tmp_path: pathlib.Path) -> None:
   read = annotations.read("timed_captions", tmp_path)
   assert all(math.isnan(segment.start_time) for segment in read.items[0].segments)
   assert read.notes == (
-      "train.json: 2 sentences had an end that is not after their start: kept without times",)
+      "train.json: 2 sentences lay wholly outside the video: kept without times",)
 
 
 def test_a_video_without_sentences_is_counted(tmp_path: pathlib.Path) -> None:
