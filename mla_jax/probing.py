@@ -122,6 +122,8 @@ def _priors(run: Run, texts: Texts, plain: Evaluation, name: str) -> dict[str, f
   known, _ = sources.split_off_dev(known, data.dev_fraction)
   records = known.store.read(known.split, known.items)
   asked = texts.store.read(texts.split, texts.items)
+  if run.config.task in ("open_ended_qa", "multiple_choice_qa"):
+    asked = texts.read_all()  # What the accuracy of the plain evaluation is over.
   if run.config.task == "localisation":
     metrics = priors.moments(records, asked, run.config.eval.moments)
     return found | ({priors.MOMENT: numbers(metrics)[name]} if metrics else {})

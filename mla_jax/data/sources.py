@@ -7,7 +7,7 @@ import pathlib
 from ml_collections import ConfigDict
 import numpy as np
 
-from mla_jax.data.records import TextStore
+from mla_jax.data.records import TextRecord, TextStore
 from mla_jax.errors import UserError
 
 DEV = "dev"  # As `data.eval_split`: the share of the training videos that selects the best step.
@@ -22,18 +22,27 @@ class Texts:
     split: which split.
     items: int64 `[n]`, indices in the split.
     videos: int64 `[n]`, each item's record in the media (-1 = none).
-    missing: how many texts of the split were left out because their video is not there.
+    left_out: int64 `[m]`, indices of those that are in no batch because their video is not there.
   """
 
   store: TextStore
   split: str
   items: np.ndarray
   videos: np.ndarray
-  missing: int = 0
+  left_out: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
+
+  @property
+  def missing(self) -> int:
+    """How many were left out."""
+    return len(self.left_out)
 
   def video_ids(self) -> np.ndarray:
     """Id of each item's video, `[n]`."""
     return np.asarray(self.store.video_ids(self.split))[self.items]
+
+  def read_all(self) -> list[TextRecord]:
+    """The items, and behind them what was left out: `[n + m]`."""
+    return self.store.read(self.split, np.concatenate([self.items, self.left_out]))
 
   def only(self, keep: np.ndarray) -> "Texts":
     return dataclasses.replace(self, items=self.items[keep], videos=self.videos[keep])
@@ -98,7 +107,7 @@ class Source:
 
 
 def open_texts(config: ConfigDict, texts: str, split: str, *, with_video: bool) -> Texts:
-  """The texts of a split; those without a video are left out and counted where videos are used.
+  """The texts of a split; where videos are used, those without one are in `left_out`.
 
   Raises:
     UserError: the split does not exist or holds nothing that can be used.
@@ -112,7 +121,7 @@ def open_texts(config: ConfigDict, texts: str, split: str, *, with_video: bool) 
   found = Texts(store, split, np.arange(len(videos)), videos)
   if with_video:
     keep = videos >= 0
-    found = dataclasses.replace(found.only(keep), missing=int(np.sum(~keep)))
+    found = dataclasses.replace(found.only(keep), left_out=np.flatnonzero(~keep))
   if not len(found.items):
     raise UserError(
         f"{store.directory}: split {split!r} has no example with a video; prepare it with --media"
@@ -125,8 +134,15 @@ def split_off_dev(texts: Texts, fraction: float) -> tuple[Texts, Texts]:
 
   A video is on one side in every run, dataset and task of its family, whatever the seed.
   """
-  dev = np.array([_share(video) < fraction for video in texts.video_ids()], bool)
-  return texts.only(~dev), texts.only(dev)
+  ids = np.asarray(texts.store.video_ids(texts.split))
+  is_dev = np.array([_share(video) < fraction for video in ids], bool)
+  train, dev = (
+      dataclasses.replace(
+          texts.only(side[texts.items]), left_out=texts.left_out[side[texts.left_out]]
+      )
+      for side in (~is_dev, is_dev)
+  )
+  return train, dev
 
 
 def open_sources(config: ConfigDict, *, with_video: bool) -> tuple[Source, ...]:
