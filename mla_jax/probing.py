@@ -118,10 +118,13 @@ def _priors(run: Run, texts: Texts, plain: Evaluation, name: str) -> dict[str, f
   training = [source for source in data.sources.values() if source.texts == data.eval_texts]
   if not training:
     return found
-  known = sources.open_texts(data, training[0].texts, training[0].split, with_video=False)
+  usable = run.usable_texts() | {"with_video": False}
+  known = sources.open_texts(data, training[0].texts, training[0].split, **usable)
   known, _ = sources.split_off_dev(known, data.dev_fraction)
   records = known.store.read(known.split, known.items)
   asked = texts.store.read(texts.split, texts.items)
+  if run.config.task in ("open_ended_qa", "multiple_choice_qa"):
+    asked = texts.read_all()  # What the accuracy of the plain evaluation is over.
   if run.config.task == "localisation":
     metrics = priors.moments(records, asked, run.config.eval.moments)
     return found | ({priors.MOMENT: numbers(metrics)[name]} if metrics else {})

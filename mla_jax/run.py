@@ -46,6 +46,10 @@ class Run:
   evaluate: Evaluate
   shown_examples: int  # In the report.
 
+  def usable_texts(self) -> dict[str, bool]:
+    """Which texts can be used, as `sources.open_texts` takes it."""
+    return {"with_video": self.config.model.use_video, "moments": self.task.wanted.moment}
+
 
 def open_run(config: ConfigDict, workdir: pathlib.Path) -> Run:
   """Opens the media and the workdir's tokenizer and answers; builds model, task and mesh.
@@ -95,11 +99,11 @@ def open_evaluated(run: Run) -> Texts:
     UserError: there is no such split, nothing in it can be used, or it lacks wanted subtitles.
   """
   data = run.config.data
-  with_video = run.config.model.use_video
+  usable = run.usable_texts()
   if data.eval_split == sources.DEV:
-    texts = selection.require_dev(data, with_video=with_video)
+    texts = selection.require_dev(data, **usable)
   else:
-    texts = sources.open_texts(data, data.eval_texts, data.eval_split, with_video=with_video)
+    texts = sources.open_texts(data, data.eval_texts, data.eval_split, **usable)
   subtitles.check_prepared(texts.store, run.task.wanted.subtitles)
   return texts
 

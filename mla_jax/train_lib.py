@@ -40,10 +40,10 @@ def _train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
   run_lib.start_workdir(config, workdir)
   processes.wait_for_all("workdir")
   run = run_lib.open_run(config, workdir)
-  with_video = config.model.use_video
-  training = make_training(run, sources.open_sources(config.data, with_video=with_video))
+  usable = run.usable_texts()
+  training = make_training(run, sources.open_sources(config.data, **usable))
   disk_space.check_writable(workdir, 2 * disk_space.state_bytes(training.abstract))
-  dev = selection.open_dev(config.data, with_video=with_video)
+  dev = selection.open_dev(config.data, **usable)
   run_lib.open_evaluated(run)  # A split that is not there is found now, not after the training.
   with (
       signals.StopSignal() as stop,

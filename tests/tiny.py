@@ -124,11 +124,17 @@ def prepare(
     first: int = 0,
     family: str = "msrvtt",
     datasets: tuple[str, ...] = MSRVTT,
+    absent: tuple[int, ...] = (),
 ) -> pathlib.Path:
-  """Prepares the datasets into one family under `root`; returns the `--out` folder."""
+  """Prepares the datasets into one family under `root`; returns the `--out` folder.
+
+  The features of the videos numbered in `absent` are not there, and are skipped.
+  """
   annotations, folder, out = root / "annotations", root / media, root / "out"
   write_annotations(annotations, videos=videos, first=first)
   {"features": write_features, "frames": write_frames}[media](folder, videos=videos, first=first)
+  for number in absent:
+    (folder / f"video{number}.npy").unlink()
   for dataset in datasets:
     prepare_dataset.prepare(
         prepare_dataset.Options(
@@ -139,6 +145,7 @@ def prepare(
             family=family,
             num_workers=1,
             vocab_size=80,
+            skip_broken=bool(absent),
         )
     )
   return out

@@ -7,9 +7,12 @@ import pathlib
 from ml_collections import ConfigDict
 import numpy as np
 
-from mla_jax.data.records import TextStore
+from mla_jax.data.records import TextRecord, TextStore
 from mla_jax.errors import UserError
+from mla_jax.log import logger
 
+_BLOCK = 10_000  # Texts read at once where all of them are.
+_SHOWN = 5  # Ids named of what is left out.
 DEV = "dev"  # As `data.eval_split`: the share of the training videos that selects the best step.
 
 
@@ -22,18 +25,29 @@ class Texts:
     split: which split.
     items: int64 `[n]`, indices in the split.
     videos: int64 `[n]`, each item's record in the media (-1 = none).
-    missing: how many texts of the split were left out because their video is not there.
+    left_out: int64 `[m]`, indices of those that are in no batch because their video is not there.
+    momentless: int64 `[k]`, as `left_out`, because localisation has nothing to find there.
   """
 
   store: TextStore
   split: str
   items: np.ndarray
   videos: np.ndarray
-  missing: int = 0
+  left_out: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
+  momentless: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
+
+  @property
+  def missing(self) -> int:
+    """How many have no video."""
+    return len(self.left_out)
 
   def video_ids(self) -> np.ndarray:
     """Id of each item's video, `[n]`."""
     return np.asarray(self.store.video_ids(self.split))[self.items]
+
+  def read_all(self) -> list[TextRecord]:
+    """The items, and behind them what was left out: `[n + m]`."""
+    return self.store.read(self.split, np.concatenate([self.items, self.left_out]))
 
   def only(self, keep: np.ndarray) -> "Texts":
     return dataclasses.replace(self, items=self.items[keep], videos=self.videos[keep])
@@ -97,8 +111,17 @@ class Source:
     return (self.own, *self.beside)
 
 
-def open_texts(config: ConfigDict, texts: str, split: str, *, with_video: bool) -> Texts:
-  """The texts of a split; those without a video are left out and counted where videos are used.
+def open_texts(
+    config: ConfigDict, texts: str, split: str, *, with_video: bool, moments: bool = False
+) -> Texts:
+  """The texts of a split; where videos are used, those without one are in `left_out`.
+
+  Args:
+    config: `config.data`.
+    texts: the task's folder in the family.
+    split: which of its splits.
+    with_video: whether videos are used.
+    moments: whether only texts that tell of a moment can be used (`with_moments`).
 
   Raises:
     UserError: the split does not exist or holds nothing that can be used.
@@ -112,12 +135,40 @@ def open_texts(config: ConfigDict, texts: str, split: str, *, with_video: bool) 
   found = Texts(store, split, np.arange(len(videos)), videos)
   if with_video:
     keep = videos >= 0
-    found = dataclasses.replace(found.only(keep), missing=int(np.sum(~keep)))
+    found = dataclasses.replace(found.only(keep), left_out=np.flatnonzero(~keep))
   if not len(found.items):
     raise UserError(
         f"{store.directory}: split {split!r} has no example with a video; prepare it with --media"
     )
-  return found
+  return with_moments(found) if moments else found
+
+
+def with_moments(texts: Texts) -> Texts:
+  """The texts that tell of a moment; the others are no queries of localisation: counted, logged.
+
+  Raises:
+    UserError: there is none.
+  """
+  keep, known = (_tells_of_a_moment(texts, items) for items in (texts.items, texts.left_out))
+  where = f"{texts.store.directory}: split {texts.split!r}"
+  if not keep.any():
+    raise UserError(
+        f"{where}: no text has a moment: use a localisation set and a split with public labels"
+    )
+  lost = np.concatenate([texts.items[~keep], texts.left_out[~known]])
+  if len(lost):
+    names = [record.item_id for record in texts.store.read(texts.split, lost[:_SHOWN])]
+    first = ", ".join(names) + ", ..." * (len(lost) > _SHOWN)
+    logger.warning("%s: %d texts without a moment are left out: %s", where, len(lost), first)
+  return dataclasses.replace(
+      texts.only(keep), left_out=texts.left_out[known], momentless=np.sort(lost)
+  )
+
+
+def _tells_of_a_moment(texts: Texts, items: np.ndarray) -> np.ndarray:
+  blocks = np.array_split(items, len(items) // _BLOCK + 1)
+  records = (record for block in blocks for record in texts.store.read(texts.split, block))
+  return np.array([bool(record.moments) for record in records], bool)
 
 
 def split_off_dev(texts: Texts, fraction: float) -> tuple[Texts, Texts]:
@@ -125,14 +176,29 @@ def split_off_dev(texts: Texts, fraction: float) -> tuple[Texts, Texts]:
 
   A video is on one side in every run, dataset and task of its family, whatever the seed.
   """
-  dev = np.array([_share(video) < fraction for video in texts.video_ids()], bool)
-  return texts.only(~dev), texts.only(dev)
+  ids = np.asarray(texts.store.video_ids(texts.split))
+  is_dev = np.array([_share(video) < fraction for video in ids], bool)
+  return _on_side(texts, ~is_dev), _on_side(texts, is_dev)
 
 
-def open_sources(config: ConfigDict, *, with_video: bool) -> tuple[Source, ...]:
-  """The training sources of `config.data`, without the videos kept for selection."""
+def _on_side(texts: Texts, side: np.ndarray) -> Texts:
+  """The part of the texts that is on one side, `[texts of the split]`."""
+  return dataclasses.replace(
+      texts.only(side[texts.items]),
+      left_out=texts.left_out[side[texts.left_out]],
+      momentless=texts.momentless[side[texts.momentless]],
+  )
+
+
+def open_sources(
+    config: ConfigDict, *, with_video: bool, moments: bool = False
+) -> tuple[Source, ...]:
+  """The training sources of `config.data`, without the videos kept for selection.
+
+  Where `moments` is set, a source's own texts are those that tell of one.
+  """
   return tuple(
-      _open_source(config, name, source, with_video=with_video)
+      _open_source(config, name, source, with_video=with_video, moments=moments)
       for name, source in sorted(config.sources.items())
   )
 
@@ -145,14 +211,16 @@ def slots(config: ConfigDict) -> int:
   return config.captions + max(beside, default=0)
 
 
-def _open_source(config: ConfigDict, name: str, source: ConfigDict, *, with_video: bool) -> Source:
+def _open_source(
+    config: ConfigDict, name: str, source: ConfigDict, *, with_video: bool, moments: bool
+) -> Source:
   where = f"data.sources.{name}"
 
-  def train_texts(folder: str) -> Texts:
-    texts = open_texts(config, folder, source.split, with_video=with_video)
+  def train_texts(folder: str, *, moments: bool) -> Texts:
+    texts = open_texts(config, folder, source.split, with_video=with_video, moments=moments)
     return split_off_dev(texts, config.dev_fraction)[0]
 
-  texts = train_texts(source.texts)
+  texts = train_texts(source.texts, moments=moments)
   units = _units(texts, source.unit, where)
   if source.rows > len(units):
     raise UserError(
@@ -162,7 +230,7 @@ def _open_source(config: ConfigDict, name: str, source: ConfigDict, *, with_vide
   videos = texts.video_ids()[[members[0] for members in units]]
   beside = []
   for _, other in sorted(source.beside.items()):
-    texts = train_texts(other.texts)
+    texts = train_texts(other.texts, moments=False)
     by_video = _by_video(texts)
     about = [by_video.get(video, np.zeros(0, np.int64)) for video in videos]
     beside.append(_pool(texts, about, other.count, other.sentences))

@@ -45,6 +45,7 @@ def accuracy(
     types: Sequence[str] | Sequence[int],
     *,
     mask: Bool[np.ndarray, "n K"] | None = None,
+    answered: Bool[np.ndarray, " n"] | None = None,
     clusters: Shaped[np.ndarray, " n"] | None = None,
     dataset_types: QuestionTypes | None = None,
     resamples: int = 1000,
@@ -58,6 +59,7 @@ def accuracy(
   Args:
     scores, answers, mask: as in `points`.
     types: n question types; with `dataset_types` as annotated or by name.
+    answered: `[n]`, False = no candidate was chosen, always wrong; None: one was everywhere.
     clusters: `[n]`, the video of each question; the interval draws whole videos. None: each
       question by itself.
     dataset_types: names and groups of the dataset's types.
@@ -72,6 +74,9 @@ def accuracy(
     UserError: as `points`, or lists of different length, or an unknown type.
   """
   right = points(scores, answers, mask)
+  if answered is not None:
+    inputs.check_lengths(len(right), "question", answered=answered)
+    right = right * np.asarray(answered, bool)
   clusters = inputs.clusters_of(clusters, len(right))
   inputs.check_lengths(len(right), "question", types=types, clusters=clusters)
   candidates = np.asarray(scores).shape[1] if mask is None else np.asarray(mask).sum(axis=1)

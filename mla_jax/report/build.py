@@ -90,7 +90,8 @@ def _speed(history: list[dict[str, Any]]) -> dict[str, Any]:
 def _examples(run: Run, params: Any, texts: Texts, evaluation: Evaluation) -> str:
   if run.reader.media is None:
     return ""
-  rows = examples.choose(evaluation.rows, run.shown_examples)
+  with_video = [row for row in evaluation.rows if not row.get("video_missing")]
+  rows = examples.choose(with_video, run.shown_examples)
   if not rows:
     return ""
   places = [row["place"] for row in rows]

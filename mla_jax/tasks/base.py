@@ -148,6 +148,12 @@ class Task(Protocol):
     """A function that evaluates parameters on texts; compiled once for all its calls."""
 
 
+def with_video_only(texts: Texts, what: str) -> dict[str, Any]:
+  """How many texts of a split have no video, where the numbers beside are over the others alone."""
+  found: dict[str, Any] = {f"{what}_without_video": texts.missing}
+  return found | ({"reduced_to": f"{what} with a video"} if texts.missing else {})
+
+
 def numbers(metrics: dict[str, Any], prefix: str = "") -> dict[str, float]:
   """The plain numbers of an evaluation under "a/b/c" names, for the logs."""
   flat: dict[str, float] = {}

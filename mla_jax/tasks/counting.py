@@ -20,7 +20,15 @@ from mla_jax.data.task_fields import TaskFields
 from mla_jax.errors import UserError
 from mla_jax.evals import counting
 from mla_jax.models.mla import MLA
-from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params, Task
+from mla_jax.tasks.base import (
+    Batch,
+    Evaluate,
+    Evaluation,
+    Metrics,
+    Params,
+    Task,
+    with_video_only,
+)
 from mla_jax.tasks.questions import Answered, Questions
 
 
@@ -107,7 +115,7 @@ def _evaluation(resamples: int, texts: Texts, predicted: np.ndarray) -> Evaluati
       np.array([record.count for record in records]),
       clusters=np.array([record.video_id for record in records]),
       resamples=resamples,
-  ) | {"questions_without_video": texts.missing}
+  ) | with_video_only(texts, "questions")
   counts = counting.as_counts(predicted)
   rows = [
       {

@@ -27,7 +27,16 @@ from mla_jax.models.mla import MLA, Embeddings, Encoded
 from mla_jax.models.primitives import MASKED_LOGIT
 from mla_jax.tasks import windows as windows_lib
 from mla_jax.tasks.alignment import LossSettings, align
-from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params, Sizes, Task
+from mla_jax.tasks.base import (
+    Batch,
+    Evaluate,
+    Evaluation,
+    Metrics,
+    Params,
+    Sizes,
+    Task,
+    with_video_only,
+)
 from mla_jax.tasks.collect import collect
 from mla_jax.tasks.encode import apply, encode_text, encode_video, for_each_text
 from mla_jax.tasks.moment_protocols import PROTOCOLS, Found, Proposals, fixed_windows
@@ -102,8 +111,6 @@ class Localisation(Task):
 
     def evaluate(params: Params, texts: Texts) -> Evaluation:
       records = texts.store.read(texts.split, texts.items)
-      for record in records:
-        self.wanted.check(record)
       fixed = fixed_windows(sizes.moments, records)
       batches = pipeline.text_batches(reader, texts, sizes.batch, with_video=True)
       found = collect(
@@ -235,5 +242,6 @@ def _evaluation(texts: Texts, records: list[TextRecord], found: Found) -> Evalua
         "iou": iou,
         "correct": iou >= _FOUND_IOU,
     })
-  metrics = found.metrics | {"queries_without_video": texts.missing}
+  left_out = {"queries_without_moment": len(texts.momentless)} | with_video_only(texts, "queries")
+  metrics = found.metrics | left_out
   return Evaluation(metrics=metrics, main=found.main, rows=rows)

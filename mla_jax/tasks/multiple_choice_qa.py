@@ -27,7 +27,7 @@ from mla_jax.models.mla import MLA, Encoded
 from mla_jax.models.primitives import MASKED_LOGIT
 from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params, Task
 from mla_jax.tasks.encode import for_each_text
-from mla_jax.tasks.questions import Answered, Questions, dataset_types
+from mla_jax.tasks.questions import Answered, Questions, dataset_types, mark, without_video
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,20 +156,24 @@ def cut_texts(
 
 
 def _evaluation(resamples: int, texts: Texts, scores: np.ndarray) -> Evaluation:
-  records = texts.store.read(texts.split, texts.items)
+  """Of all questions: those whose video is missing are wrong, and rows of the dump too."""
+  records = texts.read_all()
+  asked = np.arange(len(records)) < len(texts.items)
+  scores = np.concatenate([scores, np.zeros((texts.missing, scores.shape[1]), scores.dtype)])
   mask = np.arange(scores.shape[1]) < np.array([[len(r.candidates)] for r in records])
   answers = np.array([record.answer_index for record in records])
+  points = multiple_choice.points(scores, answers, mask) * asked
   metrics: dict[str, Any] = multiple_choice.accuracy(
       scores,
       answers,
       [record.question_type for record in records],
       mask=mask,
+      answered=asked,
       clusters=np.array([record.video_id for record in records]),
       dataset_types=dataset_types(texts, records),
       resamples=resamples,
-  ) | {"questions_without_video": texts.missing}
-  points = multiple_choice.points(scores, answers, mask)
-  chosen = np.where(mask, scores, -np.inf).argmax(axis=1)
+  ) | without_video(texts, points)
+  chosen = np.where(asked, np.where(mask, scores, -np.inf).argmax(axis=1), -1)
   rows = [
       {
           "place": place,
@@ -178,10 +182,11 @@ def _evaluation(resamples: int, texts: Texts, scores: np.ndarray) -> Evaluation:
           "text": record.text,
           "type": record.question_type,
           "answer": record.answer,
-          "predicted": record.candidates[chosen[place]],
+          "predicted": record.candidates[chosen[place]] if asked[place] else "",
           "predicted_index": int(chosen[place]),
-          "scores": scores[place][mask[place]].tolist(),
+          "scores": scores[place][mask[place]].tolist() if asked[place] else [],
           "correct": bool(points[place] == 1.0),
+          **mark(texts, place),
       }
       for place, record in enumerate(records)
   ]

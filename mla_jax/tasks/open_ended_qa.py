@@ -16,7 +16,7 @@ from mla_jax.errors import UserError
 from mla_jax.evals import qa
 from mla_jax.models.mla import MLA
 from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params, Task
-from mla_jax.tasks.questions import Answered, Questions, dataset_types
+from mla_jax.tasks.questions import Answered, Questions, dataset_types, mark, without_video
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,8 +105,13 @@ def _evaluation(
     probability: np.ndarray,
     vocabulary: list[str],
 ) -> Evaluation:
-  records = texts.store.read(texts.split, texts.items)
+  """Of all questions: those whose video is missing are wrong, and rows of the dump too."""
+  records = texts.read_all()
+  # No answer is the empty one, which is in no vocabulary.
+  predicted = predicted + [""] * texts.missing
+  probability = np.append(probability, np.zeros(texts.missing))
   references = [record.references for record in records]
+  right = [bool(a) and a == r.answer for a, r in zip(predicted, records, strict=True)]
   metrics: dict[str, Any] = qa.accuracy(
       predicted,
       [record.answer for record in records],
@@ -116,7 +121,7 @@ def _evaluation(
       dataset_types=dataset_types(texts, records),
       references=references if any(references) else None,
       resamples=resamples,
-  ) | {"questions": len(records), "questions_without_video": texts.missing}
+  ) | without_video(texts, np.array(right))
   rows = [
       {
           "place": place,
@@ -125,11 +130,12 @@ def _evaluation(
           "text": record.text,
           "type": record.question_type,
           "answer": record.answer,
-          "predicted": guess,
+          "predicted": predicted[place],
           "probability": float(probability[place]),
-          "correct": guess == record.answer,
+          "correct": right[place],
           **({"references": record.references} if record.references else {}),
+          **mark(texts, place),
       }
-      for place, (record, guess) in enumerate(zip(records, predicted, strict=True))
+      for place, record in enumerate(records)
   ]
   return Evaluation(metrics=metrics, main=float(metrics["accuracy"]), rows=rows)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
+import numpy as np
 
 from mla_jax.data import pipeline
 from mla_jax.data.reader import Reader
@@ -178,3 +179,21 @@ def dataset_types(texts: Texts, records: Sequence[TextRecord]) -> QuestionTypes 
   dataset: str = texts.store.manifest["dataset"]
   found = BY_DATASET.get(dataset, BY_DATASET.get(dataset.removesuffix("_qa")))
   return found if all(record.question_type for record in records) else None
+
+
+def without_video(texts: Texts, right: np.ndarray) -> dict[str, Any]:
+  """How many questions have no video: they are wrong, so the accuracy of the others is told too.
+
+  Args:
+    texts: what was evaluated.
+    right: of `texts.read_all()`, in [0, 1].
+  """
+  found: dict[str, Any] = {"questions_without_video": texts.missing}
+  if texts.missing:
+    found["accuracy_with_video"] = float(100.0 * np.mean(right[: len(texts.items)]))
+  return found
+
+
+def mark(texts: Texts, place: int) -> dict[str, bool]:
+  """What says in the dump that a question was not asked, since its video is missing."""
+  return {"video_missing": True} if place >= len(texts.items) else {}

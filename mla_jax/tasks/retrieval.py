@@ -24,7 +24,16 @@ from mla_jax.evals import rescoring, retrieval
 from mla_jax.models.mla import MLA, Embeddings, Encoded
 from mla_jax.tasks import segment_scores
 from mla_jax.tasks.alignment import LossSettings, align
-from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params, Sizes, Task
+from mla_jax.tasks.base import (
+    Batch,
+    Evaluate,
+    Evaluation,
+    Metrics,
+    Params,
+    Sizes,
+    Task,
+    with_video_only,
+)
 from mla_jax.tasks.collect import collect
 from mla_jax.tasks.encode import apply, encode_text, encode_video
 
@@ -187,8 +196,7 @@ def _evaluation(
   metrics = rows | {
       "texts": len(texts.items),
       "videos": ranked.to_video.gallery,
-      "texts_without_video": texts.missing,
-  }
+  } | with_video_only(texts, "texts")
   recalls = [metrics["text_to_video"][f"recall_at_{k}"] for k in (1, 5, 10)]
   return Evaluation(
       metrics=metrics,

@@ -103,3 +103,10 @@ def test_bad_input(change: dict, said: str) -> None:
   given = {"scores": np.zeros((3, 4)), "answers": np.zeros(3, int), "types": ["what"] * 3} | change
   with pytest.raises(UserError, match=said):
     multiple_choice.accuracy(**given, resamples=2)
+
+
+def test_a_question_without_a_choice_is_wrong_and_counted() -> None:
+  scores, answers = np.array([[1.0, 0.0], [0.0, 0.0], [1.0, 0.0]]), np.array([0, 0, 1])
+  answered = np.array([True, False, True])
+  found = multiple_choice.accuracy(scores, answers, ["", "", ""], answered=answered, resamples=20)
+  assert (found["accuracy"], found["questions"]) == (pytest.approx(100 / 3), 3)
