@@ -29,6 +29,8 @@ def clip_window(
 ) -> tuple[float, float] | None:
   """The part of a window that lies in the video, or None where there is none; both are counted.
 
+  Less than a microsecond outside is taken off without a count.
+
   Args:
     window: start and end in seconds, finite.
     duration: of the video in seconds; NaN where it is not known.

@@ -30,8 +30,8 @@ def read_timed(path: pathlib.Path, tally: Tally, otherwise: str) -> Iterator[Tim
   Args:
     path: the file.
     tally: counts the repairs.
-    otherwise: what becomes of sentences whose end is then not after their start: "left out", which
-      also names them in the note, or another word.
+    otherwise: what becomes of sentences without a window in the video: "left out", which also names
+      them in the note, or another word.
 
   Raises:
     UserError: a malformed entry, an empty sentence.
