@@ -1,4 +1,4 @@
-"""Paragraph retrieval on ActivityNet Captions from 32 frames of 224 px, tested on val_1.
+"""Paragraph retrieval on ActivityNet Captions from 64 frames of 224 px, tested on val_1.
 
 `...:features` reads features instead of frames, `...:debug` is tiny.
 Prepare: `activitynet_retrieval`.
@@ -22,4 +22,4 @@ def get_config(arg: str | None = None) -> ConfigDict:
   config.loss.segment_pairing = "timed+latent"
   config.model.num_answers = 0
   config.train.steps = 10_000
-  return variants.caption_variants(config, args, frames=32, segments=8)
+  return variants.caption_variants(config, args, frames=64, segments=8)

@@ -1,4 +1,4 @@
-"""Paragraph retrieval on DiDeMo from 32 frames of 224 px: a video by all its descriptions.
+"""Paragraph retrieval on DiDeMo from 64 frames of 224 px: a video by all its descriptions.
 
 `...:features` reads features instead of frames, `...:debug` is tiny.
 Prepare: `didemo_retrieval`.
@@ -21,4 +21,4 @@ def get_config(arg: str | None = None) -> ConfigDict:
   config.loss.segment_pairing = "timed+latent"
   config.model.num_answers = 0
   config.train.steps = 10_000
-  return variants.caption_variants(config, args, frames=32, segments=6)
+  return variants.caption_variants(config, args, frames=64, segments=6)

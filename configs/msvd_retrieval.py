@@ -1,4 +1,4 @@
-"""Text-video retrieval on MSVD from 8 frames of 224 px; every caption of the test split is a query.
+"""Text-video retrieval on MSVD from 12 frames of 224 px; every caption of test is a query.
 
 `...:features` reads features instead of frames, `...:debug` is tiny.
 Prepare: `msvd_retrieval`.
@@ -16,8 +16,9 @@ def get_config(arg: str | None = None) -> ConfigDict:
   data = config.data
   data.family = "msvd"
   data.sources.captions = common.source("retrieval", "train", 256)
+  data.num_frames = 12
   config.model.num_answers = 0
   config.train.steps = 10_000
   if not args.features:
-    variants.vit_base(config)
+    variants.vit_base(config, frames=12)
   return variants.debug(config) if args.debug else config

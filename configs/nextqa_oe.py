@@ -2,6 +2,9 @@
 
 `...:features` reads features instead of frames, `...:no_video` is the text-only twin,
 `...:debug` is tiny. Prepare: `nextqa_oe`.
+
+Its answers are whole sentences: 1,000 of them are those of 36.25 % of the test questions, which no
+accuracy can exceed; all 20,043 train answers (--config.model.num_answers=20043) of 50.45 %.
 """
 
 from ml_collections import ConfigDict

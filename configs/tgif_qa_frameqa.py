@@ -1,4 +1,4 @@
-"""FrameQA of TGIF-QA from 8 frames of 224 px, over the 1,500 most frequent train answers.
+"""FrameQA of TGIF-QA from 8 frames of 224 px, over all 1,540 train answers.
 
 `...:features` reads features instead of frames, `...:no_video` is the text-only twin,
 `...:debug` is tiny. Prepare: `tgif_qa_frameqa`.
@@ -14,6 +14,6 @@ def get_config(arg: str | None = None) -> ConfigDict:
   args = parse_arg(arg, features=False, no_video=False, debug=False)
   config = common.base("tgif_qa_frameqa", "open_ended_qa")
   variants.questions(config, "tgif", "qa_frameqa", rows=256, text_length=24)
-  config.model.num_answers = 1500
+  config.model.num_answers = 1540
   config.train.steps = 15_000
   return variants.question_variants(config, args)

@@ -12,7 +12,6 @@ from mla_jax import config_lib, eval_lib, priors, whole_files
 from mla_jax import run as run_lib
 from mla_jax.data import probes, sources
 from mla_jax.data.sources import Texts
-from mla_jax.errors import UserError
 from mla_jax.log import logger
 from mla_jax.run import Run
 from mla_jax.tasks.base import Evaluation, numbers
@@ -22,12 +21,13 @@ _TEXT_RECALL = "video_to_text/recall_at_1"
 _ERROR = "mse_raw_labels"
 # The number that is shown: the first of these that an evaluation has.
 _SCORES = ("accuracy", _RECALL, "rank_at_1", "mean_iou", "brief/MR-full-mAP", _ERROR)
+_FRAMES = "frame_probes"  # All that spoil or count frames, for a model that sees none.
 # Of other numbers than the first line: what they lost, if anything, they lost against this.
 _AGAINST = {"video_to_text": "", "swapped_distractors": "video_to_text", "order_told": ""}
 
 
 def probe(config: ConfigDict, workdir: pathlib.Path, step: str) -> dict[str, Any]:
-  """Evaluates a checkpoint as it is and under every probe that fits its task.
+  """Evaluates a checkpoint as it is and under every probe that fits its task and its model.
 
   Args:
     config: of the run, with what differs for this evaluation (`eval_lib.load_config`).
@@ -36,26 +36,25 @@ def probe(config: ConfigDict, workdir: pathlib.Path, step: str) -> dict[str, Any
 
   Returns:
     A JSON-able dict: "dataset", "split", "step", "score" (name of the number shown), and "probes"
-    {name: number}, "none" being the plain evaluation; written to the workdir's `eval/` too.
+    {name: number}, "none" being the plain evaluation; "notes" {name: text}, what was left out and
+    what to know of a number. Written to the workdir's `eval/` too.
 
   Raises:
-    UserError: a model without video, no such checkpoint or split.
+    UserError: no such checkpoint or split.
   """
-  if not config.model.use_video:
-    raise UserError(f"{workdir}: its model has no video to be probed: probe its twin with video")
   run = run_lib.open_run(config, workdir)
   texts = run_lib.open_evaluated(run)
   params, chosen = eval_lib.restore_params(run, step)
   plain = _evaluated(run, "none", params, texts)
   name = _score_name(plain)
   found = {"none": numbers(plain.metrics)[name]}
-  for kind in probes.FRAME_PROBES:
-    spoilt = dataclasses.replace(run, reader=dataclasses.replace(run.reader, probe=kind))
-    found[kind] = numbers(_evaluated(_again(spoilt), kind, params, texts).metrics)[name]
-  for label, frames in _frame_numbers(config).items():
-    other = config_lib.apply_overrides(config, {"data.num_frames": frames})
-    again = run_lib.open_run(other, workdir)
-    found[label] = numbers(_evaluated(again, label, params, texts).metrics)[name]
+  notes: dict[str, str] = {}
+  if config.model.use_video:
+    found |= _spoilt_frames(run, params, texts, name)
+    frames, notes = _frame_numbers(config, _trained_frames(workdir))
+    found |= _other_frames(run, frames, params, texts, name)
+  else:
+    notes[_FRAMES] = "left out: the model has no video"
   found |= _priors(run, texts, plain, name)
   if name == _RECALL:
     found |= _swapped(run, params, texts, plain)
@@ -66,6 +65,7 @@ def probe(config: ConfigDict, workdir: pathlib.Path, step: str) -> dict[str, Any
       "step": chosen,
       "score": name.replace("/", " "),
       "probes": found,
+      "notes": notes,
   }
   path = workdir / "eval" / f"probes_{result['dataset']}_{result['split']}.json"
   path.parent.mkdir(exist_ok=True)
@@ -75,16 +75,18 @@ def probe(config: ConfigDict, workdir: pathlib.Path, step: str) -> dict[str, Any
 
 def table(result: dict[str, Any]) -> str:
   """The numbers and what each lost against the plain evaluation."""
-  found = result["probes"]
-  width = max(map(len, found))
+  found, notes = result["probes"], result["notes"]
+  width = max(map(len, (*found, *notes)))
   score = result["score"] + (" (lower is better)" if result["score"] == _ERROR else "")
   title = f"{result['dataset']} {result['split']}, step {result['step']}: {score}"
   lines = [f"{title}, and what changed"]
   for name, value in found.items():
     other = _AGAINST.get(name, "" if name == "none" else "none")
     change = f"{value - found[other]:+8.1f}" if other else ""
-    lines.append(f"{name.ljust(width)} {value:8.1f}{change}")
-  return "\n".join(lines)
+    note = f"  ({notes[name]})" if name in notes else ""
+    lines.append(f"{name.ljust(width)} {value:8.1f}{change}{note}")
+  left_out = [name for name in notes if name not in found]
+  return "\n".join([*lines, *(f"{name.ljust(width)} {'-':>8}  {notes[name]}" for name in left_out)])
 
 
 def _again(run: Run) -> Run:
@@ -102,12 +104,52 @@ def _score_name(evaluation: Evaluation) -> str:
   return next(name for name in _SCORES if name in found)
 
 
-def _frame_numbers(config: ConfigDict) -> dict[str, int]:
-  """Half and twice the frames, as far as the model goes."""
-  frames = config.data.num_frames
-  numbers = {"half_the_frames": max(1, frames // 2), "twice_the_frames": 2 * frames}
-  fits = {name: n for name, n in numbers.items() if n <= config.model.video.max_frames}
-  return {name: number for name, number in fits.items() if number != frames}
+def _spoilt_frames(run: Run, params: Any, texts: Texts, name: str) -> dict[str, float]:
+  found = {}
+  for kind in probes.FRAME_PROBES:
+    spoilt = dataclasses.replace(run, reader=dataclasses.replace(run.reader, probe=kind))
+    found[kind] = numbers(_evaluated(_again(spoilt), kind, params, texts).metrics)[name]
+  return found
+
+
+def _other_frames(
+    run: Run, frames: dict[str, int], params: Any, texts: Texts, name: str
+) -> dict[str, float]:
+  found = {}
+  for label, number in frames.items():
+    other = config_lib.apply_overrides(run.config, {"data.num_frames": number})
+    again = run_lib.open_run(other, run.workdir)
+    found[label] = numbers(_evaluated(again, label, params, texts).metrics)[name]
+  return found
+
+
+def _trained_frames(workdir: pathlib.Path) -> int:
+  return int(config_lib.read_config(workdir / "config.json").data.num_frames)
+
+
+def _frame_numbers(config: ConfigDict, trained: int) -> tuple[dict[str, int], dict[str, str]]:
+  """Half and twice the frames, as far as the model goes.
+
+  Args:
+    config: of the evaluation.
+    trained: frames of a clip in training.
+
+  Returns:
+    Name -> frames, and name -> what to say of it: why it is left out; which of the model's learned
+    positions of frames have no training behind them.
+  """
+  frames, most = config.data.num_frames, config.model.video.max_frames
+  asked = {"none": frames, "half_the_frames": frames // 2, "twice_the_frames": 2 * frames}
+  notes = {}
+  for name, number in asked.items():
+    if number < 1:
+      notes[name] = f"left out: a clip has {frames} frame"
+    elif number > most:
+      notes[name] = f"left out: {number} frames, and model.video.max_frames is {most}"
+    elif number > trained:
+      notes[name] = f"{number} frames: the positions of all after {trained} were never trained"
+  kept = {name: number for name, number in asked.items() if name != "none" and 1 <= number <= most}
+  return kept, notes
 
 
 def _priors(run: Run, texts: Texts, plain: Evaluation, name: str) -> dict[str, float]:
@@ -118,7 +160,7 @@ def _priors(run: Run, texts: Texts, plain: Evaluation, name: str) -> dict[str, f
   training = [source for source in data.sources.values() if source.texts == data.eval_texts]
   if not training:
     return found
-  usable = run.usable_texts() | {"with_video": False}
+  usable = run.usable_texts(training=True) | {"with_video": False}
   known = sources.open_texts(data, training[0].texts, training[0].split, **usable)
   known, _ = sources.split_off_dev(known, data.dev_fraction)
   records = known.store.read(known.split, known.items)
@@ -126,7 +168,8 @@ def _priors(run: Run, texts: Texts, plain: Evaluation, name: str) -> dict[str, f
   if run.config.task in ("open_ended_qa", "multiple_choice_qa"):
     asked = texts.read_all()  # What the accuracy of the plain evaluation is over.
   if run.config.task == "localisation":
-    metrics = priors.moments(records, asked, run.config.eval.moments)
+    timed = [record for record in records if record.moments]
+    metrics = priors.moments(timed, asked, run.config.eval.moments) if timed else {}
     return found | ({priors.MOMENT: numbers(metrics)[name]} if metrics else {})
   by_task = {
       "open_ended_qa": priors.answers,

@@ -46,9 +46,11 @@ class Run:
   evaluate: Evaluate
   shown_examples: int  # In the report.
 
-  def usable_texts(self) -> dict[str, bool]:
+  def usable_texts(self, *, training: bool = False) -> dict[str, bool]:
     """Which texts can be used, as `sources.open_texts` takes it."""
-    return {"with_video": self.config.model.use_video, "moments": self.task.wanted.moment}
+    wanted = self.task.wanted
+    moments = wanted.moment and not (training and wanted.optional)
+    return {"with_video": self.config.model.use_video, "moments": moments}
 
 
 def open_run(config: ConfigDict, workdir: pathlib.Path) -> Run:

@@ -40,10 +40,10 @@ def _train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
   run_lib.start_workdir(config, workdir)
   processes.wait_for_all("workdir")
   run = run_lib.open_run(config, workdir)
-  usable = run.usable_texts()
-  training = make_training(run, sources.open_sources(config.data, **usable))
+  trained_on = sources.open_sources(config.data, **run.usable_texts(training=True))
+  training = make_training(run, trained_on)
   disk_space.check_writable(workdir, 2 * disk_space.state_bytes(training.abstract))
-  dev = selection.open_dev(config.data, **usable)
+  dev = selection.open_dev(config.data, **run.usable_texts())
   run_lib.open_evaluated(run)  # A split that is not there is found now, not after the training.
   with (
       signals.StopSignal() as stop,

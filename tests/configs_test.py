@@ -10,6 +10,7 @@ import pytest
 from mla_jax import config_lib, eval_lib, sharding, train_lib
 from mla_jax.config_reads import record_reads, unread_keys
 from mla_jax.config_values import flatten
+from mla_jax.data.annotations import msrvtt_splits
 from mla_jax.data.text import Tokenizer, train_tokenizer
 from mla_jax.models.mla import build_model
 from tests import tiny
@@ -44,6 +45,7 @@ RUN_SLOW = (
     "pretrain_webvid.py",
     "tgif_qa_action.py",
 )
+GROUNDED = ("tgif_qa_action", "charades_sta")  # Questions, and moments that no training sees.
 
 
 @pytest.fixture(autouse=True)
@@ -178,6 +180,64 @@ def test_a_pretrained_text_encoder_beside_pixels(name):
   config = config_lib.load_config(f"configs/{name}:minilm,pixels", changes)
   model = build_model(config.model)
   assert (model.common.width, model.text_config.width) == (128, 384)
+
+
+@pytest.mark.parametrize(
+    ("argument", "train", "tested"),
+    [
+        ("", "train_9k", "test_1k_a"),
+        (":split=7k", "train_7k", "test_1k_a"),
+        (":split=full", "train", "test"),
+        (":features,split=1k_b", "train_1k_b", "test_1k_b"),
+    ],
+)
+def test_each_split_of_msrvtt_is_an_argument(argument, train, tested):
+  config = config_lib.load_config(f"configs/msrvtt_retrieval.py{argument}")
+  assert (config.data.sources.captions.split, config.data.eval_split) == (train, tested)
+  assert {train, tested} <= {"train", "test", *msrvtt_splits.CSV_SPLITS}
+
+
+def test_a_split_that_msrvtt_does_not_have():
+  with pytest.raises(config_lib.UserError, match=r"split='1kb': unknown: did you mean '1k_b'"):
+    config_lib.load_config("configs/msrvtt_retrieval.py:split=1kb")
+
+
+@pytest.mark.parametrize("argument", ["", ":features"])
+@pytest.mark.parametrize(
+    ("name", "frames", "answers"),
+    [
+        ("activitynet_retrieval", 64, 0),
+        ("didemo_retrieval", 64, 0),
+        ("msvd_retrieval", 12, 0),
+        ("nextgqa", 32, 0),
+        ("tgif_qa_frameqa", 8, 1540),
+    ],
+)
+def test_the_sizes_usual_for_a_set(name, frames, answers, argument):
+  config = config_lib.load_config(f"configs/{name}.py{argument}")
+  assert (config.data.num_frames, config.model.num_answers) == (frames, answers)
+  assert config.model.video.max_frames >= frames
+
+
+@pytest.mark.slow
+def test_moments_are_found_without_any_in_training(tmp_path):
+  """As NExT-GQA's, trained on questions; the tiny ones of TGIF-QA, and Charades-STA's moments."""
+  path = "configs/nextgqa.py:features,debug"
+  data = tiny.prepare(tmp_path, family="nextqa", videos=24, datasets=GROUNDED)
+  changes = {
+      "data.dir": str(data),
+      "data.dev_split": "",
+      "data.eval_split": "test",
+      "data.eval_texts": "localisation",
+      "data.sources.questions.texts": "qa_action",
+      "data.tokenizer": "qa_action/tokenizer.model",
+      "model.video.feature_width": tiny.FEATURES,
+  }
+  run = train_lib.train(config_lib.load_config(path, changes), tmp_path / "run")
+  assert run is not None
+  result = eval_lib.evaluate(run, "latest")
+  assert result["questions"] == 3
+  assert 0 < result["mean_iou"] <= result["mean_iop"]
 
 
 def test_a_key_nobody_reads_is_an_error(prepared, tmp_path):

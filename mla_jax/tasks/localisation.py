@@ -58,7 +58,6 @@ class Localisation(Task):
   losses: LossSettings
   sizes: Sizes
   needs_answers = False
-  wanted = TaskFields(moment=True)
 
   @classmethod
   def from_config(cls, config: ConfigDict) -> "Localisation":
@@ -77,6 +76,11 @@ class Localisation(Task):
     if sizes.scoring == "contrastive" and not _levels(losses):
       raise UserError("eval.scoring='contrastive': nothing was aligned: both loss weights are 0")
     return cls(losses, sizes)
+
+  @property
+  def wanted(self) -> TaskFields:
+    # By similarities moments are evaluated against alone: training texts need none.
+    return TaskFields(moment=True, optional=self.sizes.scoring == "contrastive")
 
   def embed(self, model: MLA, params: Params, batch: Batch, rng: jax.Array) -> Localised:
     def forward(module: MLA) -> Localised:

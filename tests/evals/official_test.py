@@ -1,9 +1,10 @@
 """Official prediction files must come out at their published scores, to the digit.
 
-The files belong to others and are not here. MLA_JAX_OFFICIAL_PREDICTIONS names a folder with
+The files belong to others and are not here. DiDeMo's annotations, of LisaAnne/LocalizingMoments,
+are among the real data (tests/conftest.py). For all others MLA_JAX_OFFICIAL_PREDICTIONS names a
+folder; where it is set all of them must be there:
   qvhighlights/    of jayleicn/moment_detr: data/highlight_val_release.jsonl, and of standalone_eval
                    and run_on_video/moment_detr_ckpt the predictions (.jsonl) and metrics (.json)
-  didemo/          of LisaAnne/LocalizingMoments: data/val_data.json
   nextqa/          of doc-doc/NExT-QA: dataset/nextqa/val.csv and
                    results/HGA-bert-ft-h256-val-example.json
   activitynet_qa/  of MILVLG/activitynet-qa: dataset/val_a.json, evaluation/pred_val_example.json
@@ -19,15 +20,22 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mla_jax.data.annotations import files
 from mla_jax.evals import counting, didemo, highlights, multiple_choice, qa, question_types
+
+FOLDERS = ("qvhighlights", "nextqa", "activitynet_qa", "tgif_qa")
 
 
 @pytest.fixture(scope="module")
 def official() -> pathlib.Path:
-  folder = os.environ.get("MLA_JAX_OFFICIAL_PREDICTIONS")
-  if not folder:
+  named = os.environ.get("MLA_JAX_OFFICIAL_PREDICTIONS")
+  if not named:
     pytest.skip("MLA_JAX_OFFICIAL_PREDICTIONS names no folder of official prediction files")
-  return pathlib.Path(folder)
+  folder = pathlib.Path(named)
+  missing = [name for name in FOLDERS if not (folder / name).is_dir()]
+  if missing:
+    pytest.fail(f"MLA_JAX_OFFICIAL_PREDICTIONS={named}: holds no {', '.join(missing)}")
+  return folder
 
 
 def read_lines(path: pathlib.Path) -> list[dict]:
@@ -55,13 +63,14 @@ def test_qvhighlights(official: pathlib.Path, predictions: str, published: str) 
   assert {name: found[name] for name in expected} == expected
 
 
-def test_didemo(official: pathlib.Path) -> None:
+def test_didemo(real_data: pathlib.Path) -> None:
   """The moment frequency prior of utils/eval.py: 0.186842, 0.686842, 0.252216.
 
   It ranks by the frequencies of train_data.json. This order is that of val and test together but
   for (2, 3) and (3, 4), 1,387 and 1,379 times there, which the published Rank@5 has the other way.
   """
-  rows = json.loads((official / "didemo" / "val_data.json").read_text())
+  path = files.require(real_data / "annotations" / "didemo", "val_data.json")  # Or gzipped.
+  rows = files.read_json(path, list)
   prior = [
       (0, 0), (1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (0, 1), (4, 5), (3, 4), (2, 3), (1, 2),
       (3, 5), (2, 4), (0, 2), (2, 5), (1, 3), (1, 5), (1, 4), (0, 3), (0, 4), (0, 5),

@@ -74,7 +74,7 @@ def test_they_are_left_out_of_an_evaluation_and_counted(data, tmp_path, caplog) 
 
 def test_they_are_never_drawn_in_training(data, tmp_path) -> None:
   run = open_run(data, tmp_path)
-  for source in sources.open_sources(run.config.data, **run.usable_texts()):
+  for source in sources.open_sources(run.config.data, **run.usable_texts(training=True)):
     drawn = set(source.own.texts.video_ids())
     assert drawn and not drawn & set(WITHOUT)
   assert train_lib.train(run.config, tmp_path) is not None

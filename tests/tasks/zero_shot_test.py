@@ -111,3 +111,18 @@ def test_it_finds_evidence_for_questions(trained):
   assert result["mean_iou"] == pytest.approx(100 * np.mean([row["iou"] for row in rows]))
   assert result["mean_iop"] >= result["mean_iou"]
   assert result["baselines"]["whole_video"]["mean_iou"] == pytest.approx(50.0)  # 3 of 6 s.
+
+
+def test_it_retrieves_in_another_family(trained, tmp_path):
+  """Of other videos, prepared elsewhere; tokenizer and model are the run's."""
+  data = tiny.prepare(
+      tmp_path, family="msvd", videos=8, first=60, datasets=("msrvtt_retrieval",))
+  changes = {"data.dir": str(data), "data.family": "msvd", "data.eval_split": "validate"}
+  config = eval_lib.load_config(trained, None, changes)
+  result = eval_lib.evaluate(run_lib.open_run(config, trained))
+  assert (result["dataset"], result["split"], result["videos"]) == ("msvd_retrieval", "validate", 2)
+  assert result["selected_on"] == "msrvtt_retrieval_validate"
+  assert result["selected_on_this_split"] is False
+  dump = (trained / "eval" / "msvd_retrieval_validate.jsonl").read_text().splitlines()
+  assert {json.loads(line)["video"] for line in dump} == {"video63", "video67"}
+  assert config_lib.read_config(trained / "config.json").data.family == "msrvtt"
