@@ -19,12 +19,13 @@ CONFIGS = {path.name for path in (ROOT / "configs").glob("*.py")} - {"common.py"
 _PARSE = """
 import json, sys
 from absl import flags
-from mla_jax import config_lib, main, prepare
+from mla_jax import config_lib, grounded, main, prepare
+names = {"mla_jax.prepare": 1, "mla_jax.grounded": 2}
 for words in json.load(sys.stdin):
   flags.FLAGS.unparse_flags()
   flags.FLAGS["config_override"].unparse()
   left = config_lib.parse_flags(words)[1:]
-  assert len(left) == (words[0] == "mla_jax.prepare"), words
+  assert len(left) == names.get(words[0], 0), words
 """
 
 
