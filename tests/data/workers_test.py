@@ -58,9 +58,9 @@ def test_a_file_that_kills_its_reader_is_the_only_one_lost(tmp_path: pathlib.Pat
 
 _PARENT = """
 import os, signal
-from mla_jax.data import workers
+from mla_jax.data import process_pool
 if __name__ == "__main__":
-  pool = workers._new_pool(1)
+  pool = process_pool.new_pool(1)
   print(pool.submit(os.getpid).result(), flush=True)
   os.kill(os.getpid(), signal.SIGKILL)
 """
