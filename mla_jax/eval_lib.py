@@ -63,15 +63,16 @@ def evaluate(run: Run, step: str = "best") -> dict[str, Any]:
     UserError: no such checkpoint or split, or the data does not fit the model.
   """
   data = run.config.data
+  trained = config_lib.read_config(run.workdir / "config.json")
   texts = run_lib.open_evaluated(run)
   params, chosen = restore_params(run, step)
   evaluation = run.evaluate(params, texts)
-  name = f"{data.family}_{data.eval_texts}_{data.eval_split}{_other_task(run)}"
+  name = f"{data.family}_{data.eval_texts}_{data.eval_split}{_other_task(run, trained)}"
   metrics = evaluation.metrics | {
       "dataset": f"{data.family}_{data.eval_texts}",
       "split": data.eval_split,
       "step": chosen,
-  } | (_selection(run) if step == "best" else {})
+  } | (_selection(run, trained.data) if step == "best" else {})
   if processes.is_first():
     _write(run.workdir / "eval", name, metrics, evaluation)
   write_report(run, params, texts, evaluation, name)
@@ -88,15 +89,13 @@ def restore_params(run: Run, step: str) -> tuple[Any, int]:
   return state.eval_params, chosen
 
 
-def _other_task(run: Run) -> str:
+def _other_task(run: Run, trained: ConfigDict) -> str:
   """Where one workdir answers questions and finds their moments, one must not replace the other."""
-  trained: str = config_lib.read_config(run.workdir / "config.json").task
-  return "" if run.config.task == trained else f"_{run.config.task}"
+  return "" if run.config.task == trained.task else f"_{run.config.task}"
 
 
-def _selection(run: Run) -> dict[str, Any]:
+def _selection(run: Run, trained: ConfigDict) -> dict[str, Any]:
   """What the best step was chosen on, and whether that is what it is now evaluated on."""
-  trained = config_lib.read_config(run.workdir / "config.json").data
   selected = selection.selected_on(trained)
   if selected is None:
     return {}

@@ -8,7 +8,6 @@ right, and an IoU of 0.5), all in percent; the last line is JSON.
 
 from collections.abc import Sequence
 import json
-import pathlib
 from typing import Any
 
 from absl import app, flags
@@ -29,7 +28,7 @@ def main(argv: list[str]) -> None:
   if len(argv) != 3:
     raise UserError("usage: python -m mla_jax.grounded ANSWERS.jsonl MOMENTS.jsonl")
   log.configure()
-  answers, moments = (dumps.read_dump(pathlib.Path(path)) for path in argv[1:])
+  answers, moments = map(dumps.read_dump, argv[1:])
   found = grounded_answers(answers, moments, resamples=_RESAMPLES.value)
   for name, (low, high) in found["interval"].items():
     print(f"{name:10} {found[name]:6.2f} [{low:.2f}, {high:.2f}]")

@@ -160,8 +160,7 @@ def _priors(run: Run, texts: Texts, plain: Evaluation, name: str) -> dict[str, f
   training = [source for source in data.sources.values() if source.texts == data.eval_texts]
   if not training:
     return found
-  usable = run.usable_texts(training=True) | {"with_video": False}
-  known = sources.open_texts(data, training[0].texts, training[0].split, **usable)
+  known = sources.open_texts(data, training[0].texts, training[0].split, with_video=False)
   known, _ = sources.split_off_dev(known, data.dev_fraction)
   records = known.store.read(known.split, known.items)
   asked = texts.store.read(texts.split, texts.items)

@@ -46,12 +46,6 @@ class Run:
   evaluate: Evaluate
   shown_examples: int  # In the report.
 
-  def usable_texts(self, *, training: bool = False) -> dict[str, bool]:
-    """Which texts can be used, as `sources.open_texts` takes it."""
-    wanted = self.task.wanted
-    moments = wanted.moment and not (training and wanted.optional)
-    return {"with_video": self.config.model.use_video, "moments": moments}
-
 
 def open_run(config: ConfigDict, workdir: pathlib.Path) -> Run:
   """Opens the media and the workdir's tokenizer and answers; builds model, task and mesh.
@@ -94,6 +88,26 @@ def _workers(data: ConfigDict) -> int:
   return count
 
 
+def open_sources(run: Run) -> tuple[sources.Source, ...]:
+  """What fills the training batches: texts without a moment only where the task can do without."""
+  wanted = run.task.wanted
+  return sources.open_sources(
+      run.config.data,
+      with_video=run.config.model.use_video,
+      moments=wanted.moment and not wanted.optional,
+  )
+
+
+def open_dev(run: Run) -> Texts | None:
+  """The texts that select the best step; None when the last one is kept."""
+  dev = selection.open_dev(run.config.data, with_video=run.config.model.use_video)
+  return None if dev is None else _evaluable(run, dev)
+
+
+def _evaluable(run: Run, texts: Texts) -> Texts:
+  return sources.with_moments(texts) if run.task.wanted.moment else texts
+
+
 def open_evaluated(run: Run) -> Texts:
   """The texts of `data.eval_split`; "dev" is what selects the best step.
 
@@ -101,13 +115,13 @@ def open_evaluated(run: Run) -> Texts:
     UserError: there is no such split, nothing in it can be used, or it lacks wanted subtitles.
   """
   data = run.config.data
-  usable = run.usable_texts()
+  with_video = run.config.model.use_video
   if data.eval_split == sources.DEV:
-    texts = selection.require_dev(data, **usable)
+    texts = selection.require_dev(data, with_video=with_video)
   else:
-    texts = sources.open_texts(data, data.eval_texts, data.eval_split, **usable)
+    texts = sources.open_texts(data, data.eval_texts, data.eval_split, with_video=with_video)
   subtitles.check_prepared(texts.store, run.task.wanted.subtitles)
-  return texts
+  return _evaluable(run, texts)
 
 
 def open_checkpoints(run: Run, *, read_only: bool = False) -> checkpoints.Checkpointer:

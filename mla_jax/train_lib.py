@@ -7,7 +7,6 @@ from ml_collections import ConfigDict
 from mla_jax import checkpoints, disk_space, processes, signals, timing, workdir_lock
 from mla_jax import run as run_lib
 from mla_jax.config_reads import check_all_read, record_reads
-from mla_jax.data import selection, sources
 from mla_jax.data.sources import Texts
 from mla_jax.log import logger
 from mla_jax.metrics import MetricAccumulator, MetricWriter
@@ -40,10 +39,9 @@ def _train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
   run_lib.start_workdir(config, workdir)
   processes.wait_for_all("workdir")
   run = run_lib.open_run(config, workdir)
-  trained_on = sources.open_sources(config.data, **run.usable_texts(training=True))
-  training = make_training(run, trained_on)
+  training = make_training(run, run_lib.open_sources(run))
   disk_space.check_writable(workdir, 2 * disk_space.state_bytes(training.abstract))
-  dev = selection.open_dev(config.data, **run.usable_texts())
+  dev = run_lib.open_dev(run)
   run_lib.open_evaluated(run)  # A split that is not there is found now, not after the training.
   with (
       signals.StopSignal() as stop,

@@ -18,9 +18,7 @@ def selected_on(config: ConfigDict) -> str | None:
   return name or (DEV if config.dev_fraction else None)
 
 
-def open_dev(
-    config: ConfigDict, *, with_video: bool, moments: bool = False
-) -> Texts | None:
+def open_dev(config: ConfigDict, *, with_video: bool) -> Texts | None:
   """The texts that select the best step; None when the last one is kept.
 
   Raises:
@@ -29,14 +27,12 @@ def open_dev(
   """
   on_test = config.select_on_test
   if config.dev_split:
-    return _open_split(config, on_test=on_test, with_video=with_video, moments=moments)
+    return _open_split(config, on_test=on_test, with_video=with_video)
   if not config.dev_fraction:
     return None
   for source in config.sources.values():
     if source.texts == config.eval_texts:
-      texts = open_texts(
-          config, source.texts, source.split, with_video=with_video, moments=moments
-      )
+      texts = open_texts(config, source.texts, source.split, with_video=with_video)
       dev = split_off_dev(texts, config.dev_fraction)[1]
       if len(dev.items):
         return dev
@@ -50,9 +46,9 @@ def open_dev(
   )
 
 
-def require_dev(config: ConfigDict, *, with_video: bool, moments: bool = False) -> Texts:
+def require_dev(config: ConfigDict, *, with_video: bool) -> Texts:
   """`open_dev`, or a `UserError` where nothing selects."""
-  dev = open_dev(config, with_video=with_video, moments=moments)
+  dev = open_dev(config, with_video=with_video)
   if dev is None:
     raise UserError(
         "data.eval_split='dev': nothing is kept out of training: set data.dev_fraction or "
@@ -61,18 +57,14 @@ def require_dev(config: ConfigDict, *, with_video: bool, moments: bool = False) 
   return dev
 
 
-def _open_split(
-    config: ConfigDict, *, on_test: bool, with_video: bool, moments: bool
-) -> Texts:
+def _open_split(config: ConfigDict, *, on_test: bool, with_video: bool) -> Texts:
   where = f"data.dev_split={config.dev_split!r}"
   if config.dev_fraction:
     raise UserError(
         f"{where}: and data.dev_fraction={config.dev_fraction} selects too: set "
         "--config.data.dev_fraction=0 (all of train is trained on), or leave the split out"
     )
-  dev = open_texts(
-      config, config.eval_texts, config.dev_split, with_video=with_video, moments=moments
-  )
+  dev = open_texts(config, config.eval_texts, config.dev_split, with_video=with_video)
   if not on_test:
     reason = _tests(config, dev, with_video=with_video)
     if reason:

@@ -111,9 +111,7 @@ class Source:
     return (self.own, *self.beside)
 
 
-def open_texts(
-    config: ConfigDict, texts: str, split: str, *, with_video: bool, moments: bool = False
-) -> Texts:
+def open_texts(config: ConfigDict, texts: str, split: str, *, with_video: bool) -> Texts:
   """The texts of a split; where videos are used, those without one are in `left_out`.
 
   Args:
@@ -121,7 +119,6 @@ def open_texts(
     texts: the task's folder in the family.
     split: which of its splits.
     with_video: whether videos are used.
-    moments: whether only texts that tell of a moment can be used (`with_moments`).
 
   Raises:
     UserError: the split does not exist or holds nothing that can be used.
@@ -140,7 +137,7 @@ def open_texts(
     raise UserError(
         f"{store.directory}: split {split!r} has no example with a video; prepare it with --media"
     )
-  return with_moments(found) if moments else found
+  return found
 
 
 def with_moments(texts: Texts) -> Texts:
@@ -186,7 +183,6 @@ def _on_side(texts: Texts, side: np.ndarray) -> Texts:
   return dataclasses.replace(
       texts.only(side[texts.items]),
       left_out=texts.left_out[side[texts.left_out]],
-      momentless=texts.momentless[side[texts.momentless]],
   )
 
 
@@ -216,11 +212,13 @@ def _open_source(
 ) -> Source:
   where = f"data.sources.{name}"
 
-  def train_texts(folder: str, *, moments: bool) -> Texts:
-    texts = open_texts(config, folder, source.split, with_video=with_video, moments=moments)
+  def train_texts(folder: str) -> Texts:
+    texts = open_texts(config, folder, source.split, with_video=with_video)
     return split_off_dev(texts, config.dev_fraction)[0]
 
-  texts = train_texts(source.texts, moments=moments)
+  texts = train_texts(source.texts)
+  if moments:
+    texts = with_moments(texts)
   units = _units(texts, source.unit, where)
   if source.rows > len(units):
     raise UserError(
@@ -230,7 +228,7 @@ def _open_source(
   videos = texts.video_ids()[[members[0] for members in units]]
   beside = []
   for _, other in sorted(source.beside.items()):
-    texts = train_texts(other.texts, moments=False)
+    texts = train_texts(other.texts)
     by_video = _by_video(texts)
     about = [by_video.get(video, np.zeros(0, np.int64)) for video in videos]
     beside.append(_pool(texts, about, other.count, other.sentences))

@@ -104,6 +104,7 @@ def wups(
       for said, right in zip(predicted, references, strict=True)
   ])
   is_exact = np.array([kind in exact for kind in types])
+  similarity = functools.cache(similarity)  # Both thresholds ask for the same pairs.
   percents = {
       f"wups_{threshold:g}": 100.0 * np.where(
           is_exact, same, points(predicted, references, similarity, threshold=threshold)

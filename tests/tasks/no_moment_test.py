@@ -10,7 +10,7 @@ import pytest
 
 from mla_jax import config_lib, train_lib, train_step
 from mla_jax import run as run_lib
-from mla_jax.data import record_format, sources
+from mla_jax.data import record_format
 from mla_jax.errors import UserError
 from tests import tiny
 
@@ -74,7 +74,7 @@ def test_they_are_left_out_of_an_evaluation_and_counted(data, tmp_path, caplog) 
 
 def test_they_are_never_drawn_in_training(data, tmp_path) -> None:
   run = open_run(data, tmp_path)
-  for source in sources.open_sources(run.config.data, **run.usable_texts(training=True)):
+  for source in run_lib.open_sources(run):
     drawn = set(source.own.texts.video_ids())
     assert drawn and not drawn & set(WITHOUT)
   assert train_lib.train(run.config, tmp_path) is not None
