@@ -1,4 +1,4 @@
-"""The table of every run in docs/datasets.md: it names every config, and its commands are real."""
+"""The README's table of every run: it names every config, and its commands are real."""
 
 import json
 import pathlib
@@ -31,7 +31,7 @@ for words in json.load(sys.stdin):
 
 def rows() -> list[list[str]]:
   """The commands of each row."""
-  text = (ROOT / "docs" / "datasets.md").read_text()
+  text = (ROOT / "README.md").read_text()
   section = text.split("## Every run\n")[1].split("\n## ")[0]
   lines = [line for line in section.splitlines() if line.startswith("| ")]
   return [re.findall(r"`((?:python|make) .*?)`", line) for line in lines[1:]]
@@ -60,12 +60,11 @@ def value(words: list[str], flag: str) -> str | None:
 
 
 def test_every_config_has_a_row_with_commands_and_terms() -> None:
-  text = (ROOT / "docs" / "datasets.md").read_text()
+  text = (ROOT / "README.md").read_text()
   section = text.split("## Every run\n")[1].split("\n## ")[0]
   named = set(re.findall(r"configs/(\w+\.py)", section))
   assert named == CONFIGS
   assert all(ROWS)
-  assert "docs/datasets.md#every-run" in (ROOT / "README.md").read_text()
   table = [line for line in section.splitlines() if line.startswith("| ")]
   assert all(line.count(" | ") == 2 and line.split(" | ")[2].strip(" |") for line in table)
 
