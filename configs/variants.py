@@ -152,6 +152,7 @@ def pretraining(config: ConfigDict, *, steps: int) -> None:
   optimizer.learning_rate, optimizer.weight_decay = 5e-4, 0.2
   optimizer.warmup_steps = 2000
   config.data.dev_fraction = 0.0005
+  config.data.workers = 8  # A host of four chips wants more rows than one process of Python makes.
   config.train.steps = steps
   config.train.log_every = 100
   config.train.eval_every = config.train.checkpoint_every = 1000
@@ -162,6 +163,7 @@ def debug(config: ConfigDict, *, rows: int = 8) -> ConfigDict:
   """The same run at a size that takes seconds on a laptop: every code path, no meaning."""
   for source in config.data.sources.values():
     source.rows = rows
+  config.data.workers = min(config.data.workers, 1)
   config.data.num_frames = 4
   config.data.video_segments = 2
   config.data.text_length = 16

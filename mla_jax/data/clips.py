@@ -1,5 +1,7 @@
 """From a raw media record to the clip of a batch: choose frames, decode, crop, resize."""
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 
@@ -9,48 +11,71 @@ from mla_jax.data.frames import FrameChoice, choose_frames, temporal_iou
 from mla_jax.data.media import Media
 from mla_jax.data.records import MediaStore
 
-
-def draws(shapes: Shapes, rng: np.random.Generator) -> Fields:
-  """The random choices of a training clip: where each frame is taken, and one crop for all."""
-  jitter = rng.random(shapes.frames, np.float32)
-  return {
-      "jitter": 0.5 + shapes.frame_jitter * (jitter - np.float32(0.5)),
-      "crop": rng.random(3, np.float32),
-  }
+_PHILOX_FLOATS = 8  # What the generator makes at a time.
 
 
-def centred(shapes: Shapes) -> Fields:
+@dataclasses.dataclass(frozen=True)
+class Draws:
+  """What is chosen of each clip of a batch.
+
+  Attributes:
+    jitter: float32 `[B, T]` in [0, 1), where inside its run each frame is taken.
+    crop: float32 `[B, 3]` in [0, 1], of all frames: its size and its place, down and across.
+  """
+
+  jitter: np.ndarray
+  crop: np.ndarray
+
+
+def random_draws(shapes: Shapes, seed: int, step: int, first: int, rows: int) -> Draws:
+  """The choices of training for the rows from `first` on, each a function of (seed, step, row).
+
+  One generator that is wound on to the first row: one for each row would cost as much as reading
+  its text.
+  """
+  width = -(-(shapes.frames + 3) // _PHILOX_FLOATS) * _PHILOX_FLOATS
+  key = np.random.SeedSequence((seed, step)).generate_state(2, np.uint64)
+  bits = np.random.Philox(key=key).advance(first * width // _PHILOX_FLOATS)
+  values = np.random.Generator(bits).random((rows, width), np.float32)
+  middle = np.float32(0.5)
+  jitter = middle + np.float32(shapes.frame_jitter) * (values[:, : shapes.frames] - middle)
+  return Draws(jitter, values[:, shapes.frames : shapes.frames + 3])
+
+
+def centred_draws(shapes: Shapes, rows: int) -> Draws:
   """The choices of evaluation: middle frames, the middle of the picture."""
-  return {
-      "jitter": np.full(shapes.frames, 0.5, np.float32),
-      "crop": np.array([1.0, 0.5, 0.5], np.float32),
-  }
+  crop = np.array([1.0, 0.5, 0.5], np.float32)
+  return Draws(np.full((rows, shapes.frames), 0.5, np.float32), np.tile(crop, (rows, 1)))
 
 
 def finish(
-    rows: list[Fields], media: MediaStore | None, shapes: Shapes, probe: str | None = None
+    rows: list[Fields],
+    media: MediaStore | None,
+    shapes: Shapes,
+    draws: Draws | None,
+    probe: str | None = None,
 ) -> Fields:
-  """A batch from its rows: each field stacked, and the clips of `video_key` in place of the draws.
+  """A batch from its rows: each field stacked, and the clips of `video_key`.
 
   JPEG frames stay encoded: `frames` `[B, T]` and `crop` are for `decode`. What is done here is done
   in numpy, a batch at a time, by threads that wait for each other: Python for every row is what
   this costs.
 
   Args:
-    rows: with `jitter`, `crop`, `video_key`, and `times` where a text has any; without the first,
-      of texts alone, or for a model without video, the others are dropped.
-    media: of the videos.
+    rows: with `video_key`, and `times` where a text has any, which are dropped from a batch of
+      texts alone.
+    media: of the videos; None for a model without video.
     shapes: sizes of the batch.
+    draws: of the clips; None for texts alone.
     probe: what of the frames is spoilt, see `probes.FRAME_PROBES`.
   """
   batch = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-  drawn = {name: batch.pop(name) for name in ("jitter", "crop") if name in batch}
   times = batch.pop("times", None)
-  if media is None or not drawn:
+  if media is None or draws is None:
     return batch
   stored = [media.parse(raw) for raw in media.read(batch["video_key"])]
   chosen = [
-      _choose(one, jitter, shapes) for one, jitter in zip(stored, drawn["jitter"], strict=True)
+      _choose(one, jitter, shapes) for one, jitter in zip(stored, draws.jitter, strict=True)
   ]
   pairs = zip(stored, chosen, strict=True)
   seconds = [np.where(choice.mask, one.time[choice.index], 0.0) for one, choice in pairs]
@@ -70,7 +95,7 @@ def finish(
     batch["overlap"] = temporal_iou(bounds if times.ndim == 3 else bounds[:, None], times)
   if media.kind == "features":
     return batch | {"video": _features(stored, chosen, black=probe == probes.BLACK)}
-  return batch | {"frames": _encoded(stored, chosen), "crop": drawn["crop"]}
+  return batch | {"frames": _encoded(stored, chosen), "crop": draws.crop}
 
 
 def _choose(stored: Media, jitter: np.ndarray, shapes: Shapes) -> FrameChoice:

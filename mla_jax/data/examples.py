@@ -9,7 +9,7 @@ import numpy as np
 from mla_jax.data.annotations.schema import Segment
 from mla_jax.data.records import TextRecord
 from mla_jax.data.segments import merge_segments
-from mla_jax.data.task_fields import TaskFields, answer_text, candidate_fields, with_answer
+from mla_jax.data.task_fields import Rng, TaskFields, answer_text, candidate_fields, with_answer
 from mla_jax.data.text import TokenizedText, Tokenizer
 from mla_jax.data.text_states import TextStates
 
@@ -79,7 +79,7 @@ def example_fields(
     wanted: TaskFields = NOTHING_MORE,
     align: bool,
     sentences: int = 0,
-    rng: np.random.Generator | None = None,
+    rng: Rng | None = None,
     states: TextStates | None = None,
 ) -> Fields:
   """Everything the model reads of one text.
@@ -102,7 +102,7 @@ def example_fields(
   text, segments = record.text, record.segments
   if sentences and rng is not None:
     runs = runs_of_sentences(record, sentences)
-    text, segments = runs[int(rng.integers(len(runs)))] if len(runs) > 1 else runs[0]
+    text, segments = runs[int(rng().integers(len(runs)))] if len(runs) > 1 else runs[0]
   asks = answers is not None or wanted.answered
   if align and not asks:
     text, segments = with_answer(text, segments, answer_text(record))

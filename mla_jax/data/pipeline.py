@@ -52,7 +52,7 @@ def video_batches(reader: Reader, texts: Texts, batch: int) -> Iterator[Fields]:
   videos = np.unique(texts.videos)
 
   def fetch(places: np.ndarray) -> list[Fields]:
-    return [_eval_video(reader, int(videos[place % len(videos)])) for place in places]
+    return [_video_key(int(videos[place % len(videos)])) for place in places]
 
   return _eval_batches(fetch, reader, len(videos), batch, with_video=True)
 
@@ -82,7 +82,7 @@ def text_batches(
           align=False,
       )
       if with_video:
-        row |= _eval_video(reader, int(texts.videos[place]))
+        row |= _video_key(int(texts.videos[place]))
       rows.append(row)
     return rows
 
@@ -98,8 +98,8 @@ def _units(sources: tuple[Source, ...], seed: int, step: tf.Tensor) -> tf.Tensor
   return tf.concat(parts, 0)
 
 
-def _eval_video(reader: Reader, video: int) -> Fields:
-  return clips.centred(reader.shapes) | {"video_key": np.array(video, np.int32)}
+def _video_key(video: int) -> Fields:
+  return {"video_key": np.array(video, np.int32)}
 
 
 def _eval_batches(
@@ -112,10 +112,11 @@ def _eval_batches(
 ) -> Iterator[Fields]:
   places = np.arange(-(-count // batch) * batch)
   here = reader.share(batch)
+  draws = clips.centred_draws(reader.shapes, here.stop - here.start) if with_video else None
 
   def fetch_marked(step: np.ndarray) -> Fields:
     chosen = places[int(step) * batch : (int(step) + 1) * batch][here]
-    fields = clips.finish(fetch(chosen), reader.media, reader.shapes, reader.probe)
+    fields = clips.finish(fetch(chosen), reader.media, reader.shapes, draws, reader.probe)
     return fields | {"mask": chosen < count, "example_id": chosen.astype(np.int32)}
 
   dataset = tf.data.Dataset.range(len(places) // batch).map(lambda step: (step,))

@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 import numpy as np
 
 from mla_jax.data.records import TextRecord, TextStore
+from mla_jax.data.task_fields import Rng
 from mla_jax.errors import UserError
 from mla_jax.log import logger
 
@@ -71,15 +72,15 @@ class Pool:
   count: int
   sentences: int
 
-  def draw(self, unit: int, rng: np.random.Generator) -> np.ndarray:
+  def draw(self, unit: int, rng: Rng) -> np.ndarray:
     """Up to `count` different texts of a unit, as positions in `texts.items`.
 
     Where sentences are drawn from a text there are `count`: of one paragraph several are taken.
     """
     members = self.members[self.starts[unit] : self.starts[unit + 1]]
     if len(members) > self.count:
-      return rng.choice(members, self.count, replace=False)
-    drawn = rng.permutation(members)
+      return rng().choice(members, self.count, replace=False)
+    drawn = rng().permutation(members) if len(members) > 1 else members
     return np.resize(drawn, self.count) if self.sentences and len(drawn) else drawn
 
 

@@ -13,6 +13,7 @@ from mla_jax.data.subtitles import spoken
 from mla_jax.errors import UserError
 
 Words = tuple[str, tuple[Segment, ...]]  # A text and its segments.
+Rng = Callable[[], np.random.Generator]  # Gives a row's generator, always the same one.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +51,7 @@ class TaskFields:
                       "public labels")
 
   def others(
-      self, record: TextRecord, rng: np.random.Generator | None
+      self, record: TextRecord, rng: Rng | None
   ) -> dict[str, np.ndarray]:
     """The fields that are no text.
 
@@ -65,7 +66,7 @@ class TaskFields:
       fields["count"] = np.array(record.count, np.int32)
     if self.moment:
       moments = record.moments or ((math.nan, math.nan),)
-      chosen = int(rng.integers(len(moments))) if rng is not None and len(moments) > 1 else 0
+      chosen = int(rng().integers(len(moments))) if rng is not None and len(moments) > 1 else 0
       fields["moment"] = np.array(moments[chosen], np.float32)
     return fields
 

@@ -1,6 +1,7 @@
 """The rows of a training batch: everything in them is a pure function of (seed, step, row)."""
 
 import dataclasses
+import functools
 import itertools
 
 import numpy as np
@@ -10,6 +11,7 @@ from mla_jax.data.examples import Fields, blank_fields, example_fields
 from mla_jax.data.reader import Reader
 from mla_jax.data.records import TextRecord
 from mla_jax.data.sources import Pool, Source
+from mla_jax.data.task_fields import Rng
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,8 +19,21 @@ class _Drawn:
   """A row of a training batch, before anything of it is read."""
 
   source: Source
-  places: list[np.ndarray]  # Of each of the source's pools: positions in its `texts.items`.
-  rng: np.random.Generator  # For what else is drawn.
+  unit: int
+  key: tuple[int, int, int]  # Seed, step, row.
+
+  @functools.cached_property
+  def _generator(self) -> np.random.Generator:
+    return np.random.default_rng(self.key)
+
+  def rng(self) -> np.random.Generator:
+    """Made where it is used: it costs as much as reading a text, and many rows draw nothing."""
+    return self._generator
+
+  @functools.cached_property
+  def places(self) -> list[np.ndarray]:
+    """Of each of the source's pools: positions in its `texts.items`."""
+    return [pool.draw(self.unit, self.rng) for pool in self.source.pools]
 
   def items(self, pool: int) -> np.ndarray:
     """Indices in its split of the texts of one pool."""
@@ -48,7 +63,8 @@ def train_rows(
       _train_row(reader, row, records)
       for row, records in zip(drawn, _read(drawn), strict=True)
   ]
-  return clips.finish(rows, reader.media, reader.shapes)
+  draws = clips.random_draws(reader.shapes, seed, int(step), first, len(rows))
+  return clips.finish(rows, reader.media, reader.shapes, draws)
 
 
 def text_ids(
@@ -62,11 +78,10 @@ def text_ids(
 def _draw(
     sources: tuple[Source, ...], seed: int, first: int, step: int, units: np.ndarray
 ) -> list[_Drawn]:
-  drawn = []
-  for row, unit in enumerate(units.tolist(), first):
-    source, rng = _source_of(sources, row), np.random.default_rng((seed, step, row))
-    drawn.append(_Drawn(source, [pool.draw(unit, rng) for pool in source.pools], rng))
-  return drawn
+  return [
+      _Drawn(_source_of(sources, row), unit, (seed, step, row))
+      for row, unit in enumerate(units.tolist(), first)
+  ]
 
 
 def _read(drawn: list[_Drawn]) -> list[list[list[TextRecord]]]:
@@ -84,12 +99,9 @@ def _read(drawn: list[_Drawn]) -> list[list[list[TextRecord]]]:
 
 
 def _train_row(reader: Reader, row: _Drawn, records: list[list[TextRecord]]) -> Fields:
-  """The fields of one row, with what `clips.finish` makes its clip from."""
+  """The fields of one row, with the key of its video."""
   video = int(row.source.own.texts.videos[row.places[0][0]])
-  fields = _row_texts(reader, row, records)
-  if reader.media is not None:
-    fields |= clips.draws(reader.shapes, row.rng)
-  return fields | {"video_key": np.array(video, np.int32)}
+  return _row_texts(reader, row, records) | {"video_key": np.array(video, np.int32)}
 
 
 def _row_texts(reader: Reader, row: _Drawn, records: list[list[TextRecord]]) -> Fields:
@@ -116,7 +128,7 @@ def _pool_texts(
     pool: Pool,
     items: np.ndarray,
     records: list[TextRecord],
-    rng: np.random.Generator,
+    rng: Rng,
 ) -> list[Fields]:
   return [
       example_fields(

@@ -1,6 +1,7 @@
 """The pipeline on a tiny prepared dataset: pure in (seed, step), exact, and never a wrong mask."""
 
 import dataclasses
+import functools
 import pathlib
 
 import numpy as np
@@ -250,7 +251,7 @@ def test_texts_beside_questions_cut_one_by_one(out):
   own, beside = source.pools
   ids = [pool.texts.store.video_ids("train") for pool in source.pools]
   for unit in range(source.units):
-    rng = np.random.default_rng(unit)
+    rng = functools.partial(np.random.default_rng, unit)
     (mine,), others = own.draw(unit, rng), beside.draw(unit, rng)
     assert mine == unit and len(set(others)) == 2
     video = ids[0][own.texts.items[mine]]
