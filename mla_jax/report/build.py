@@ -62,7 +62,7 @@ def _result(evaluation: Evaluation) -> str:
 
 
 def shown_numbers(metrics: dict[str, Any], prefix: str = "") -> dict[str, str]:
-  """The plain numbers under "a/b/c" names, with the interval if there is one; flags if set."""
+  """Numbers and words under "a/b/c" names, with the interval if there is one; flags if set."""
   rows: dict[str, str] = {}
   # QA has one interval, of its accuracy; the others one for each of their numbers.
   interval = metrics.get("interval", {})
@@ -72,6 +72,8 @@ def shown_numbers(metrics: dict[str, Any], prefix: str = "") -> dict[str, str]:
       rows |= shown_numbers(value, f"{prefix}{name}/") if name != "interval" else {}
     elif isinstance(value, bool):
       rows |= {f"{prefix}{name}": "yes"} if value else {}
+    elif isinstance(value, str):
+      rows[f"{prefix}{name}"] = value
     elif isinstance(value, (int, float)):
       low_high = intervals.get(name)
       span = f" ({page.shown(low_high[0])} to {page.shown(low_high[1])})" if low_high else ""
