@@ -36,6 +36,7 @@ setup(
     "orbax-checkpoint>=0.12,<0.13",
     "pillow>=12,<14",
     "safetensors>=0.6,<0.9",
+    "scipy>=1.14,<2",
     "sentencepiece>=0.2.1,<0.3",
     "tensorboard>=2.20,<3",
     # Reads and decodes data on the host only; the -cpu build has wheels for x86 alone.

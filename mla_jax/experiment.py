@@ -27,7 +27,6 @@ _EVAL_SPLIT = flags.DEFINE_string(
 )
 _CELLS = flags.DEFINE_list("cells", None, "These alone, the baseline among them.")
 _SEEDS = flags.DEFINE_list("seeds", None, "In place of the experiment's own.")
-_RESAMPLES = flags.DEFINE_integer("resamples", 10_000, "Draws of intervals and p-values.")
 
 
 @exit_on_user_error
@@ -52,7 +51,7 @@ def main(argv: list[str]) -> None:
     log.logger.info("%d of %d: %s: %s", count, len(runs), outcome.run.name, ended)
 
   outcomes = runner.run_all(runs, out, jobs=_JOBS.value, split=split, tell=tell)
-  rows = analysis.analyse(experiment, outcomes, resamples=_RESAMPLES.value)
+  rows = analysis.analyse(experiment, outcomes)
   out = out / split if split else out
   write.write(out, experiment, _typed(argv[1], overrides), outcomes, rows)
   print((out / "results.md").read_text())

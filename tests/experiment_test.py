@@ -41,7 +41,7 @@ def test_a_grid_runs_lists_its_failures_and_is_not_run_twice(tmp_path, cache):  
   path.write_text(EXPERIMENT)
   command = [
       sys.executable, "-m", "mla_jax.experiment", str(path), f"--out={tmp_path / 'out'}",
-      "--jobs=2", "--resamples=200", f"--config.data.dir={data}",
+      "--jobs=2", f"--config.data.dir={data}",
       f"--config.model.video.feature_width={tiny.FEATURES}",
   ]
   done = subprocess.run(

@@ -58,15 +58,12 @@ class _Values:
   by_seed: Mapping[int, Mapping[str, np.ndarray]]
 
 
-def analyse(
-    experiment: Experiment, outcomes: Sequence[Outcome], *, resamples: int = 10_000
-) -> list[CellScores]:
+def analyse(experiment: Experiment, outcomes: Sequence[Outcome]) -> list[CellScores]:
   """The table's rows, in the order of the cells.
 
   Args:
     experiment: what was asked.
     outcomes: of its runs; failed ones are left out.
-    resamples: of every interval and p-value.
 
   Raises:
     UserError: a dump cannot be read, runs of other examples, or an unknown metric.
@@ -84,7 +81,7 @@ def analyse(
     scores: dict[str, Score] = {}
     if found:
       for metric in experiment.metrics:
-        scores[metric] = _score(metric, values[name], against, resamples)
+        scores[metric] = _score(metric, values[name], against)
       for path in experiment.numbers:
         scores[path] = Score({o.run.seed: _number(o.metrics, path) for o in found})
     seconds = float(np.mean([outcome.seconds for outcome in found])) if found else 0.0
@@ -103,27 +100,22 @@ def _read(outcomes: Sequence[Outcome]) -> _Values:
   return _Values([row["id"] for row in first], videos, by_seed)
 
 
-def _score(metric: str, values: _Values, base: _Values | None, resamples: int) -> Score:
+def _score(metric: str, values: _Values, base: _Values | None) -> Score:
   matrix = _matrix(metric, values, values.by_seed)
   by_seed = dict(zip(values.by_seed, matrix.mean(axis=1).tolist(), strict=True))
-  interval = seeds.seeds_interval(matrix, values.videos, resamples=resamples)
-  difference = None if base is None else _difference(metric, values, base, resamples)
+  interval = seeds.seeds_interval(matrix, values.videos)
+  difference = None if base is None else _difference(metric, values, base)
   return Score(by_seed, interval, difference)
 
 
-def _difference(
-    metric: str, values: _Values, base: _Values, resamples: int
-) -> paired.Difference | None:
-  """The interval draws seeds and videos; the p-value swaps videos of the mean over seeds."""
+def _difference(metric: str, values: _Values, base: _Values) -> paired.Difference | None:
   shared = [seed for seed in values.by_seed if seed in base.by_seed]
   if not shared:
     return None
   if values.ids != base.ids:
     raise UserError("the cells were evaluated on different examples: give them one eval_split")
   a, b = _matrix(metric, base, shared), _matrix(metric, values, shared)
-  found = paired.paired_difference(a.mean(axis=0), b.mean(axis=0), values.videos, resamples)
-  interval = seeds.seeds_interval(b - a, values.videos, resamples=resamples)
-  return dataclasses.replace(found, interval=interval)
+  return seeds.seeds_difference(a, b, values.videos)
 
 
 def _matrix(metric: str, values: _Values, chosen: Any) -> Float[np.ndarray, "S n"]:

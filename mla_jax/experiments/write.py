@@ -87,8 +87,8 @@ def _notes(experiment: Experiment, outcomes: Sequence[Outcome]) -> list[str]:
   seeds = ", ".join(map(str, experiment.seeds))
   notes = [
       f"Seeds {seeds}: mean, deviation of the seeds and, in brackets, the 95 % interval over seeds "
-      f"and videos. Differences to `{experiment.baseline}` are paired by seed and example, their "
-      "interval drawn over both, p by swapping the two settings' videos.",
+      f"and videos. Differences to `{experiment.baseline}` are paired by seed and example; their "
+      "interval and p have seeds and videos as crossed random effects.",
       f"Code {', '.join(versions)}.",
   ]
   failed = [outcome for outcome in outcomes if outcome.error]

@@ -9,8 +9,9 @@ def test_numbers_stand_beside_their_intervals_whatever_they_are_called():
   assert found.keys() == {"accuracy", "by_type/yes/no/accuracy"}
   assert "40" in found["accuracy"] and "60" in found["accuracy"]
   assert "(" not in found["by_type/yes/no/accuracy"]
-  each = {"full": {"a": 1.0, "b": 2.0, "interval": {"a": [0.5, 1.5]}}, "reduced_to": "texts with a video"}
-  found = shown_numbers(each | {"set": True, "unset": False})
+  each = {"full": {"a": 1.0, "b": 2.0, "interval": {"a": [0.5, 1.5]}}}
+  words = {"set": True, "unset": False, "reduced_to": "texts with a video"}
+  found = shown_numbers(each | words)
   assert found.keys() == {"full/a", "full/b", "reduced_to", "set"}
   assert found["set"] == "yes" and found["reduced_to"] == "texts with a video"
   assert "(" in found["full/a"] and "(" not in found["full/b"]
