@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+import re
 import shutil
 
 import jax
@@ -24,6 +25,7 @@ from mla_jax.data.text import (
   stored_tokenizer,
 )
 from mla_jax.errors import UserError
+from mla_jax.log import logger
 from mla_jax.models.mla import MLA, build_model
 from mla_jax.models.pretrained import check_pretrained
 from mla_jax.models.text_encoder import TextConfig
@@ -31,6 +33,12 @@ from mla_jax.tasks.base import Evaluate, Task
 from mla_jax.tasks.registry import make_task
 
 BEST_METRIC = "dev_score"  # Evaluation.main on the texts kept for selection.
+# What says where and how a run is computed, and not what: it may change when the run goes on.
+_HOW = re.compile(
+    r"(mesh|sharding)\..+|loss\.impl|model\.remat|model\.text\.cache|data\.workers"
+    r"|train\.(micro_batches|log_every|eval_every|checkpoint_every|keep_last|hang_seconds)"
+    r"|eval\.(batch_size|bootstrap|examples)"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +145,9 @@ def open_checkpoints(run: Run, *, read_only: bool = False) -> checkpoints.Checkp
 def start_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
   """Gives a new workdir all that an evaluation needs; a used one must hold the same run.
 
-  Of several processes the first writes; the others may read after `processes.wait_for_all`.
+  It may be computed elsewhere and in another way than before (another mesh, ring losses, more
+  workers): the workdir's config is then the new one. Of several processes the first writes; the
+  others may read after `processes.wait_for_all`.
 
   Raises:
     UserError: the workdir holds a run of another config, or the prepared data is not there.
@@ -146,12 +156,7 @@ def start_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
   family, tokenizer = family_dir(config), _tokenizer(config)
   text = TextConfig.from_config(config.model.text, config.model.width)
   if saved.exists():
-    different = config_lib.diff_configs(config_lib.read_config(saved), config)
-    if different:
-      raise UserError(
-          f"{workdir}: holds a run of another config ({'; '.join(different[:3])}); "
-          "use another --workdir or the same config"
-      )
+    _check_same_run(config, saved)
     return
   if not processes.is_first():
     return
@@ -167,6 +172,19 @@ def start_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
       _copy(found, workdir / "answers.json")
   # Last: a workdir with a config is complete.
   config_lib.save_config(config, saved)
+
+
+def _check_same_run(config: ConfigDict, saved: pathlib.Path) -> None:
+  changes = config_lib.diff_configs(config_lib.read_config(saved), config)
+  different = [change for change in changes if not _HOW.fullmatch(change.split(":")[0])]
+  if different:
+    raise UserError(
+        f"{saved.parent}: holds a run of another config ({'; '.join(different[:3])}); "
+        "use another --workdir or the same config"
+    )
+  if changes and processes.is_first():
+    logger.info("%s: goes on with %s", saved.parent, "; ".join(changes))
+    config_lib.save_config(config, saved)
 
 
 def family_dir(config: ConfigDict) -> pathlib.Path:

@@ -125,6 +125,21 @@ def test_six_steps_are_three_steps_killed_and_three_more(trained, features, cach
 
 
 @pytest.mark.slow
+def test_a_run_goes_on_over_another_mesh_by_another_way(trained, features, cache, tmp_path):
+  """One device, then four with divided parameters, ring losses and two micro-batches."""
+  arguments = command(RETRIEVAL, features, tmp_path, *SIX_STEPS)
+  kill_after_checkpoint(arguments, cache, tmp_path / "checkpoints" / "3")
+  keys = {"mesh.data": 2, "mesh.fsdp": 2, "sharding.min_size": 0, "loss.impl": "ring"}
+  more = [f"--config.{key}={value}" for key, value in (keys | {"train.micro_batches": 2}).items()]
+  resumed = run([*arguments, "--devices=4", *more], cache)
+  assert "goes on with" in resumed.stderr and "from step 3 to 6" in resumed.stderr
+  expected, found = checkpoint_arrays(trained, 6), checkpoint_arrays(tmp_path, 6)
+  assert expected.keys() == found.keys()
+  for name, value in expected.items():
+    np.testing.assert_allclose(value, found[name], rtol=1e-3, atol=1e-3, err_msg=name)
+
+
+@pytest.mark.slow
 def test_pretrained_weights_are_needed_at_the_start_alone(features, cache, tmp_path):
   """Killed, resumed and evaluated where their folder is gone; what is frozen is still as it was."""
   folder, workdir = tmp_path / "bert", tmp_path / "work"

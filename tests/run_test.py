@@ -85,6 +85,26 @@ def test_a_start_that_fails_leaves_no_run(data, tmp_path, changes, said) -> None
   assert not (tmp_path / "config.json").exists()
 
 
+def test_a_run_may_go_on_elsewhere_and_in_another_way(data, tmp_path) -> None:
+  run_lib.start_workdir(_config(data, "debug"), tmp_path)
+  how = {
+      "mesh__data": 1, "mesh__fsdp": -1, "sharding__min_size": 0, "loss__impl": "ring",
+      "train__micro_batches": 2, "train__hang_seconds": 5.0, "train__eval_every": 1,
+      "data__workers": 1,
+  }
+  run_lib.start_workdir(_config(data, "debug", **how), tmp_path)
+  assert config_lib.read_config(tmp_path / "config.json").loss.impl == "ring"
+
+
+@pytest.mark.parametrize("key", ["seed", "train__steps", "model__width", "data__text_length"])
+def test_what_a_run_is_may_not_change(data, tmp_path, key) -> None:
+  run_lib.start_workdir(_config(data, "debug"), tmp_path)
+  before = (tmp_path / "config.json").read_bytes()
+  with pytest.raises(UserError, match=rf"another config \({key.replace('__', '.')}: .* -> 96"):
+    run_lib.start_workdir(_config(data, "debug", **{key: 96}), tmp_path)
+  assert (tmp_path / "config.json").read_bytes() == before
+
+
 def test_sizes_that_do_not_fit_are_found_before_there_is_a_run(data, bert, tmp_path) -> None:
   """So that the command, mended as the error says, runs in the same workdir."""
   wrong = _bert_config(data, bert, model__text__layers=2, model__text__max_length=64)
