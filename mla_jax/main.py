@@ -12,7 +12,7 @@ import sys
 from absl import app, flags
 
 from mla_jax import config_lib, log
-from mla_jax.errors import UserError, exit_on_user_error
+from mla_jax.errors import UserError, check_folder, exit_on_user_error
 
 _CONFIG = config_lib.define_config_flags()
 flags.declare_key_flag("config")
@@ -38,6 +38,9 @@ _FIND_BATCH = flags.DEFINE_boolean(
 def main(argv: list[str]) -> None:
   if len(argv) > 1:
     raise UserError(f"{argv[1]}: not a flag; see python -m mla_jax.main --help")
+  overrides = config_lib.overrides_given()
+  check_folder("--workdir", _WORKDIR.value)
+  check_folder("--config.data.dir", overrides.get("data.dir"))
   if _MODE.value == "compile":
     _plan()
     return
@@ -54,10 +57,10 @@ def main(argv: list[str]) -> None:
   )
   devices.prepare()
   if _MODE.value == "train":
-    config = config_lib.load_config(_CONFIG.value, config_lib.overrides_given())
+    config = config_lib.load_config(_CONFIG.value, overrides)
     run = train_lib.train(config, workdir)
   else:
-    config = eval_lib.load_config(workdir, _CONFIG.value, config_lib.overrides_given())
+    config = eval_lib.load_config(workdir, _CONFIG.value, overrides)
     run = run_lib.open_run(config, workdir)
   if run is not None:
     result = eval_lib.evaluate(run, _STEP.value)

@@ -185,6 +185,7 @@ def test_sigterm_saves_and_exits_0(features, cache, tmp_path):
         ({"model.video.kind": "pixels"}, "holds features"),
         ({"model.video.feature_width": 7}, "are 16 wide"),
         ({"data.dir": "nowhere"}, "prepare it"),
+        ({"data.dir": "gs://bucket/data"}, "data.dir=gs://bucket/data: an address"),
         ({"data.sources.captions.split": "nothing"}, "no split 'nothing'"),
         ({"data.dev_fraction": 0.0001}, "holds no video"),
         ({"task": "retreival"}, "retrieval"),
