@@ -25,6 +25,10 @@ _DISTRIBUTED = flags.DEFINE_boolean(
     "distributed", False, "Instead of these three: JAX finds them out (TPU pod, Slurm, Kubernetes)."
 )
 _STEP = flags.DEFINE_string("step", "best", "Checkpoint of --mode=eval: best, latest or a number.")
+_STOPPED_EXIT_CODE = flags.DEFINE_integer(
+    "stopped_exit_code", 0, "Exit code of a training that SIGTERM or Ctrl-C stopped before its end,"
+    " by which a scheduler knows to start it again.", lower_bound=0, upper_bound=255
+)
 
 _TOPOLOGY = flags.DEFINE_string(
     "topology", "cpu", "Devices of --mode=compile, which need not be there: v5e:16x16, cpu:8."
@@ -62,10 +66,11 @@ def main(argv: list[str]) -> None:
   else:
     config = eval_lib.load_config(workdir, _CONFIG.value, overrides)
     run = run_lib.open_run(config, workdir)
-  if run is not None:
-    result = eval_lib.evaluate(run, _STEP.value)
-    if processes.is_first():
-      print(json.dumps(result))
+  if run is None:
+    sys.exit(_STOPPED_EXIT_CODE.value)
+  result = eval_lib.evaluate(run, _STEP.value)
+  if processes.is_first():
+    print(json.dumps(result))
   sys.stdout.flush()
 
 
