@@ -5,11 +5,14 @@
 #       [--folder=mla_jax] [--dry_run] -- --config=... --workdir=DIR --config.data.dir=DIR
 #
 # With --repository it first makes every host's checkout and its environment, with the [tpu] extra, or
-# brings them up to what --revision now is there. --workdir must be a folder that all hosts share: a
-# Filestore, or a bucket mounted on each (`gcsfuse --implicit-dirs --rename-dir-limit=100000 BUCKET DIR`;
-# gs:// addresses are not read). What stands behind `--` goes to
-# mla_jax.main as it is; --distributed is added, by which JAX finds the other hosts. The same command
-# again goes on from the last checkpoint. --dry_run prints what would be run.
+# brings them to what --revision is there now. --workdir must be a folder that all hosts share; of a
+# bucket, where it is mounted (gs:// is refused): on each host, before,
+#
+#   gcsfuse --implicit-dirs --rename-dir-limit=100000 BUCKET DIR
+#
+# What stands behind `--` goes to mla_jax.main as it is; --distributed is added, by which JAX finds the
+# other hosts. The same command again goes on from the last checkpoint. --dry_run prints what would be
+# run.
 set -euo pipefail
 
 fail() {

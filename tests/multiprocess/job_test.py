@@ -153,8 +153,9 @@ def test_a_workdir_that_another_job_trains_in_ends_all_processes(data, cache, tm
 
 def test_sigterm_to_one_stops_all_with_all_saved_and_the_code_to_go_on(data, cache, tmp_path):
   workdir = tmp_path / "run"
-  many = ("--config.train.steps=100000", "--config.train.eval_every=100000")
-  many += ("--stopped_exit_code=75",)
+  many = (
+      "--config.train.steps=100000", "--config.train.eval_every=100000", "--stopped_exit_code=75",
+  )
   started = start([arguments(data, workdir, *many)] * 2, cache)
   deadline = time.monotonic() + 300
   while not losses(workdir) and time.monotonic() < deadline:
