@@ -8,7 +8,8 @@
 # N real ones, for trying a sharding out. On gpu they are the first N, without --devices all; on tpu
 # always all. With -n, N real processes with M virtual devices each (1 without --devices) find each
 # other over localhost, as hosts of a pod do; the first that fails ends the others, and its exit code
-# is the script's. SIGTERM and Ctrl-C reach all. PORT chooses the port of process 0 (a free one).
+# is the script's. SIGTERM and Ctrl-C reach all. Whoever is told to end has STOP_SECONDS (300) to save
+# a checkpoint, and is then killed. PORT chooses the port of process 0 (a free one).
 # What stands behind `--` goes to mla_jax.main as it is. PYTHON chooses the interpreter;
 # without it, this checkout's .venv if it is there. --dry_run prints the command.
 set -euo pipefail
@@ -36,6 +37,8 @@ while (($#)); do
 done
 [[ $devices =~ ^([1-9][0-9]*)?$ ]] || fail "--devices=$devices: give a whole number above 0"
 [[ $processes =~ ^([1-9][0-9]*)?$ ]] || fail "-n $processes: give a whole number above 0"
+stop_seconds=${STOP_SECONDS:-300}
+[[ $stop_seconds =~ ^[1-9][0-9]*$ ]] || fail "STOP_SECONDS=$stop_seconds: give a whole number above 0"
 [[ -z $processes || $platform == cpu ]] || fail "-n: several processes are for --platform=cpu"
 
 environment=()
@@ -97,17 +100,30 @@ for ((i = 0; i < processes; i++)); do
   fi
 done
 [[ -z $dry_run ]] || exit 0
-stop_all() { kill -TERM "${children[@]}" 2>/dev/null || true; }
-interrupted="" status=0
-trap 'interrupted=1; stop_all' TERM INT
-while [[ -n $(jobs -p) ]]; do
-  code=0
-  wait -n || code=$?
-  if [[ -n $interrupted ]] && ((code > 128)); then
-    interrupted=""  # It was the wait that ended, by the signal; the children go on to their end.
-  elif ((code && !status)); then
-    status=$code
-    stop_all
+running=("${children[@]}") status=0 deadline=""
+stop_all() {
+  kill -TERM "${running[@]}" 2>/dev/null || true
+  deadline=${deadline:-$((SECONDS + stop_seconds))}
+}
+trap stop_all TERM INT
+# Not `wait -n`: it does not tell of a process that ended before it was called.
+while ((${#running[@]})); do
+  sleep 0.2 || true  # Ctrl-C ends it too.
+  left=()
+  for child in "${running[@]}"; do
+    if kill -0 "$child" 2>/dev/null; then
+      left+=("$child")
+      continue
+    fi
+    code=0
+    wait "$child" || code=$?
+    ((!code || status)) || { status=$code && stop_all; }
+  done
+  running=("${left[@]}")
+  if [[ -n $deadline ]] && ((SECONDS > deadline && ${#running[@]})); then
+    echo "error: killed what had not ended $stop_seconds s after SIGTERM (STOP_SECONDS)" >&2
+    kill -KILL "${running[@]}" 2>/dev/null || true
+    deadline=""
   fi
 done
 exit "$status"

@@ -2,12 +2,17 @@
 # Runs mla_jax.main on every host of a TPU VM (a single host or a pod slice), with gcloud:
 #
 #   launch/tpu_pod.sh --name=TPU --zone=ZONE [--project=P] [--repository=URL] [--revision=REV]
-#       [--folder=mla_jax] [--dry_run] -- --config=... --workdir=gs://... --config.data.dir=...
+#       [--folder=mla_jax] [--dry_run] -- --config=... --workdir=DIR --config.data.dir=DIR
 #
-# With --repository it first makes every host's checkout (of --revision) and its environment, with the
-# [tpu] extra. --workdir must be storage that all hosts share. What stands behind `--` goes to
-# mla_jax.main as it is; --distributed is added, by which JAX finds the other hosts. The same command
-# again goes on from the last checkpoint. --dry_run prints what would be run.
+# With --repository it first makes every host's checkout and its environment, with the [tpu] extra, or
+# brings them to what --revision is there now. --workdir must be a folder that all hosts share; of a
+# bucket, where it is mounted (gs:// is refused): on each host, before,
+#
+#   gcsfuse --implicit-dirs --rename-dir-limit=100000 BUCKET DIR
+#
+# What stands behind `--` goes to mla_jax.main as it is; --distributed is added, by which JAX finds the
+# other hosts. The same command again goes on from the last checkpoint. --dry_run prints what would be
+# run.
 set -euo pipefail
 
 fail() {
@@ -52,8 +57,12 @@ on_all_hosts() {
 
 quoted=$(printf '%q ' "$@")
 if [[ -n $repository ]]; then
-  checkout="git -C $(printf %q "$folder") fetch || git clone $(printf '%q %q' "$repository" "$folder")"
-  environment="python3 -m venv .venv && .venv/bin/pip install -q -e '.[tpu]'"
-  on_all_hosts "set -e; { $checkout; }; cd $(printf %q "$folder"); git checkout -q $(printf %q "$revision"); $environment"
+  where=$(printf %q "$folder") from=$(printf %q "$repository") what=$(printf %q "$revision")
+  fetch="git remote set-url origin $from; git fetch -q --prune --tags --force origin"
+  # Not the local branch of that name: a fetch does not move it.
+  fetched="\$(git rev-parse -q --verify origin/$what^{commit} || echo $what)"
+  environment="python3 -m venv .venv; .venv/bin/pip install -q -e '.[tpu]'"
+  on_all_hosts "set -e; [ -d $where/.git ] || git clone -q $from $where; cd $where; $fetch; \
+git checkout -q --detach \"$fetched\"; $environment"
 fi
 on_all_hosts "cd $(printf %q "$folder") && .venv/bin/python -m mla_jax.main --distributed ${quoted% }"

@@ -18,7 +18,7 @@ from typing import Any
 
 from absl import app, flags
 
-from mla_jax.errors import UserError, exit_on_user_error
+from mla_jax.errors import UserError, check_folder, exit_on_user_error
 
 _OUT = flags.DEFINE_string("out", "runs/demo", "Folder for everything the demo makes.")
 _CONFIG = flags.DEFINE_string("config", None, "Config file, if not the repository's demo.py.")
@@ -32,6 +32,7 @@ _ROOT = pathlib.Path(__file__).resolve().parents[1]
 @exit_on_user_error
 def main(argv: list[str]) -> None:
   start = time.monotonic()
+  check_folder("--out", _OUT.value)
   out = pathlib.Path(_OUT.value)
   config = _config_file()
   make_data(out, train=_TRAIN.value, test=_TEST.value, seed=_SEED.value)

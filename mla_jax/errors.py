@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 import difflib
+import re
 import sys
 
 
@@ -15,6 +16,15 @@ def check_choice(key: str, value: str, choices: Collection[str]) -> None:
     near = difflib.get_close_matches(str(value), choices, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise UserError(f"{key}={value!r}: unknown: {hint}choose one of {', '.join(choices)}")
+
+
+def check_folder(key: str, folder: str | None) -> None:
+  """Raises a `UserError` for an address, e.g. of a bucket, which would be made a folder `./gs:`."""
+  if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", folder or ""):
+    raise UserError(
+        f"{key}={folder}: an address, not a folder: mount it (a bucket with gcsfuse, or as a "
+        "volume) and give the folder it is mounted at"
+    )
 
 
 def exit_on_user_error(main: Callable[[list[str]], None]) -> Callable[[list[str]], None]:

@@ -17,7 +17,7 @@ from typing import Any
 from absl import app, flags
 
 from mla_jax import config_lib, log
-from mla_jax.errors import UserError, exit_on_user_error
+from mla_jax.errors import UserError, check_folder, exit_on_user_error
 
 config_lib.define_override_flags()
 _OUT = flags.DEFINE_string("out", None, "Folder of the experiment: runs, results, report.")
@@ -35,6 +35,9 @@ def main(argv: list[str]) -> None:
     raise UserError("usage: python -m mla_jax.experiment configs/experiments/NAME.py --out=DIR")
   if not _OUT.value:
     raise UserError("--out: not given; name the folder of the experiment")
+  overrides = config_lib.overrides_given()
+  check_folder("--out", _OUT.value)
+  check_folder("--config.data.dir", overrides.get("data.dir"))
   if _JOBS.value < 1:
     raise UserError(f"--jobs={_JOBS.value}: must be at least 1")
   log.configure()
@@ -43,7 +46,6 @@ def main(argv: list[str]) -> None:
 
   out, split = pathlib.Path(_OUT.value), _EVAL_SPLIT.value
   experiment = plan.load_experiment(argv[1], _CELLS.value, _SEEDS.value)
-  overrides = config_lib.overrides_given()
   runs = plan.plan_runs(experiment, overrides)
 
   def tell(count: int, outcome: runner.Outcome) -> None:

@@ -12,7 +12,7 @@ import sys
 from absl import app, flags
 
 from mla_jax import config_lib, log
-from mla_jax.errors import UserError, exit_on_user_error
+from mla_jax.errors import UserError, check_folder, exit_on_user_error
 
 _CONFIG = config_lib.define_config_flags()
 flags.declare_key_flag("config")
@@ -25,6 +25,10 @@ _DISTRIBUTED = flags.DEFINE_boolean(
     "distributed", False, "Instead of these three: JAX finds them out (TPU pod, Slurm, Kubernetes)."
 )
 _STEP = flags.DEFINE_string("step", "best", "Checkpoint of --mode=eval: best, latest or a number.")
+_STOPPED_EXIT_CODE = flags.DEFINE_integer(
+    "stopped_exit_code", 0, "Exit code of a training that SIGTERM or Ctrl-C stopped before its end,"
+    " by which a scheduler knows to start it again.", lower_bound=0, upper_bound=255
+)
 
 _TOPOLOGY = flags.DEFINE_string(
     "topology", "cpu", "Devices of --mode=compile, which need not be there: v5e:16x16, cpu:8."
@@ -38,6 +42,9 @@ _FIND_BATCH = flags.DEFINE_boolean(
 def main(argv: list[str]) -> None:
   if len(argv) > 1:
     raise UserError(f"{argv[1]}: not a flag; see python -m mla_jax.main --help")
+  overrides = config_lib.overrides_given()
+  check_folder("--workdir", _WORKDIR.value)
+  check_folder("--config.data.dir", overrides.get("data.dir"))
   if _MODE.value == "compile":
     _plan()
     return
@@ -54,15 +61,16 @@ def main(argv: list[str]) -> None:
   )
   devices.prepare()
   if _MODE.value == "train":
-    config = config_lib.load_config(_CONFIG.value, config_lib.overrides_given())
+    config = config_lib.load_config(_CONFIG.value, overrides)
     run = train_lib.train(config, workdir)
   else:
-    config = eval_lib.load_config(workdir, _CONFIG.value, config_lib.overrides_given())
+    config = eval_lib.load_config(workdir, _CONFIG.value, overrides)
     run = run_lib.open_run(config, workdir)
-  if run is not None:
-    result = eval_lib.evaluate(run, _STEP.value)
-    if processes.is_first():
-      print(json.dumps(result))
+  if run is None:
+    sys.exit(_STOPPED_EXIT_CODE.value)
+  result = eval_lib.evaluate(run, _STEP.value)
+  if processes.is_first():
+    print(json.dumps(result))
   sys.stdout.flush()
 
 

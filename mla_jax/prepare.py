@@ -3,7 +3,7 @@
 from absl import app, flags
 
 from mla_jax import log
-from mla_jax.errors import UserError, exit_on_user_error
+from mla_jax.errors import UserError, check_folder, exit_on_user_error
 
 _ANNOTATIONS = flags.DEFINE_string("annotations", None, "Folder of the dataset's annotation files.")
 _MEDIA = flags.DEFINE_string(
@@ -42,7 +42,8 @@ def main(argv: list[str]) -> None:
   if len(argv) != 2 or _ANNOTATIONS.value is None or _OUT.value is None:
     raise UserError(
         "usage: python -m mla_jax.prepare DATASET --annotations=DIR --out=DIR [--media=DIR]")
-
+  for flag in (_ANNOTATIONS, _MEDIA, _OUT):
+    check_folder(f"--{flag.name}", flag.value)
   if _BEAM_FLAGS.value and _RUNNER.value is None:
     raise UserError("--beam_flag: there is no --runner to give it to: give one")
   log.configure()

@@ -11,7 +11,7 @@ import pathlib
 from absl import app, flags
 
 from mla_jax import config_lib, log
-from mla_jax.errors import UserError, exit_on_user_error
+from mla_jax.errors import UserError, check_folder, exit_on_user_error
 
 config_lib.define_override_flags()
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of a trained run.")
@@ -24,6 +24,7 @@ def main(argv: list[str]) -> None:
     raise UserError(f"{argv[1]}: not a flag; see python -m mla_jax.probe --help")
   if not _WORKDIR.value:
     raise UserError("--workdir: not given; name the folder of a trained run")
+  check_folder("--workdir", _WORKDIR.value)
   log.configure()
   # Imported late: they bring jax and tensorflow, which --help does not need.
   from mla_jax import devices, eval_lib, probing

@@ -14,7 +14,8 @@ from mla_jax import sharding
 from mla_jax.config_values import flatten, from_plain
 from mla_jax.errors import UserError
 
-# A process that has died ends the job after so long; one that hangs is the watchdog's.
+# A process that died or was stopped ends the job after so long; one that is stuck, but alive and so
+# still sends heartbeats, is the watchdog's.
 HEARTBEAT_SECONDS = 100
 
 

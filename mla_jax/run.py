@@ -24,7 +24,7 @@ from mla_jax.data.text import (
   stored_name,
   stored_tokenizer,
 )
-from mla_jax.errors import UserError
+from mla_jax.errors import UserError, check_folder
 from mla_jax.log import logger
 from mla_jax.models.mla import MLA, build_model
 from mla_jax.models.pretrained import check_pretrained
@@ -191,10 +191,11 @@ def family_dir(config: ConfigDict) -> pathlib.Path:
   """Where the prepared datasets of `config.data` are.
 
   Raises:
-    UserError: `data.dir` is not set, or holds no such family.
+    UserError: `data.dir` is not set, is no folder, or holds no such family.
   """
   if not config.data.dir:
     raise UserError("data.dir: not set; pass --config.data.dir=DIR, the --out of mla_jax.prepare")
+  check_folder("data.dir", config.data.dir)
   family = pathlib.Path(config.data.dir) / config.data.family
   if not family.is_dir():
     raise UserError(f"{family}: not there; prepare it: python -m mla_jax.prepare --help")

@@ -11,8 +11,9 @@ from typing import Self
 class Watchdog:
   """Ends the process, exit code 1, when `alive` was not called for so long.
 
-  A collective whose partner is gone waits for ever, on all hosts, without a word. This one writes
-  the last step and the stack of every thread to standard error first.
+  A collective whose partner is stuck elsewhere waits for ever, on all hosts, without a word. (One
+  that is gone is missed sooner: `processes.HEARTBEAT_SECONDS`.) This one writes the last step and
+  the stack of every thread to standard error first.
 
   Args:
     seconds: longest time between two calls, compilation and evaluation included; 0: no watch.

@@ -126,12 +126,12 @@ def test_six_steps_are_three_steps_killed_and_three_more(trained, features, cach
 
 @pytest.mark.slow
 def test_a_run_goes_on_over_another_mesh_by_another_way(trained, features, cache, tmp_path):
-  """One device, then four with divided parameters, ring losses and two micro-batches."""
+  """Whole parameters on both devices, then divided ones, ring losses and two micro-batches."""
   arguments = command(RETRIEVAL, features, tmp_path, *SIX_STEPS)
   kill_after_checkpoint(arguments, cache, tmp_path / "checkpoints" / "3")
-  keys = {"mesh.data": 2, "mesh.fsdp": 2, "sharding.min_size": 0, "loss.impl": "ring"}
+  keys = {"mesh.data": 1, "mesh.fsdp": 2, "sharding.min_size": 0, "loss.impl": "ring"}
   more = [f"--config.{key}={value}" for key, value in (keys | {"train.micro_batches": 2}).items()]
-  resumed = run([*arguments, "--devices=4", *more], cache)
+  resumed = run([*arguments, *more], cache)
   assert "goes on with" in resumed.stderr and "from step 3 to 6" in resumed.stderr
   expected, found = checkpoint_arrays(trained, 6), checkpoint_arrays(tmp_path, 6)
   assert expected.keys() == found.keys()
@@ -200,6 +200,7 @@ def test_sigterm_saves_and_exits_0(features, cache, tmp_path):
         ({"model.video.kind": "pixels"}, "holds features"),
         ({"model.video.feature_width": 7}, "are 16 wide"),
         ({"data.dir": "nowhere"}, "prepare it"),
+        ({"data.dir": "gs://bucket/data"}, "data.dir=gs://bucket/data: an address"),
         ({"data.sources.captions.split": "nothing"}, "no split 'nothing'"),
         ({"data.dev_fraction": 0.0001}, "holds no video"),
         ({"task": "retreival"}, "retrieval"),

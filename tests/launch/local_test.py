@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -91,7 +92,9 @@ def worker(tmp_path: pathlib.Path) -> str:
       f'[[ $1 == -c ]] && exec {sys.executable} "$@"\n'
       "id=$(printf '%s\\n' \"$@\" | sed -n 's/--process_id=//p')\n"
       f"echo \"$*\" > {tmp_path}/started.$id\n"
-      f"trap 'echo > {tmp_path}/stopped.$id; exit 0' TERM\n"
+      "sleep=0; [[ $* == *slow* ]] && sleep=1\n"
+      f"trap 'sleep $sleep; echo > {tmp_path}/stopped.$id; exit 0' TERM\n"
+      "[[ $* == *frozen* && $id == 0 ]] && kill -STOP $$\n"
       "[[ $* == *failing* && $id == 1 ]] && exit 7\n"
       "[[ $* == *waiting* || $* == *failing* ]] && for i in {1..300}; do sleep 0.1; done\n"
       "echo ended $id\n"
@@ -118,16 +121,64 @@ def test_a_process_that_fails_ends_the_others(worker: str, tmp_path) -> None:
   assert done.returncode == 7
 
 
-def test_sigterm_reaches_all_processes(worker: str, tmp_path) -> None:
-  env = {"PATH": os.environ["PATH"], "PYTHON": worker}
-  job = subprocess.Popen([str(SCRIPT), "-n", "2", "--", "waiting"], cwd=tmp_path, env=env)
+def _start(*args: str, cwd: pathlib.Path, worker: str, stop_seconds: int) -> subprocess.Popen[str]:
+  """The job when both its processes have set their traps."""
+  env = {"PATH": os.environ["PATH"], "PYTHON": worker, "STOP_SECONDS": str(stop_seconds)}
+  job = subprocess.Popen(
+      [str(SCRIPT), "-n", "2", "--", *args], cwd=cwd, env=env, stderr=subprocess.PIPE, text=True,
+      start_new_session=True,
+  )
   deadline = time.monotonic() + 60
-  while len(list(tmp_path.glob("started.*"))) < 2 and time.monotonic() < deadline:
+  while len(list(cwd.glob("started.*"))) < 2 and time.monotonic() < deadline:
     time.sleep(0.05)
-  time.sleep(0.5)  # Until both have set their traps.
+  time.sleep(0.5)
+  return job
+
+
+def test_sigterm_reaches_all_processes(worker: str, tmp_path) -> None:
+  job = _start("waiting", cwd=tmp_path, worker=worker, stop_seconds=300)
   job.terminate()
-  assert job.wait(timeout=60) == 0
+  _, said = job.communicate(timeout=60)  # Nothing is left that would hold standard error open.
+  assert (job.returncode, said) == (0, "")
   assert len(list(tmp_path.glob("stopped.*"))) == 2
+
+
+def test_a_stopped_process_is_killed_when_another_fails(worker: str, tmp_path) -> None:
+  begun = time.monotonic()
+  done = _run(
+      "-n", "3", "--", "failing", "frozen", cwd=tmp_path, PYTHON=worker, STOP_SECONDS="2"
+  )
+  assert time.monotonic() - begun > 2
+  assert done.returncode == 7
+  assert done.stderr.startswith("error: killed what had not ended 2 s after SIGTERM")
+  assert (tmp_path / "stopped.2").exists()
+  assert not (tmp_path / "stopped.0").exists()
+
+
+def test_processes_have_time_to_save_though_the_whole_group_is_told_twice(
+    worker: str, tmp_path
+) -> None:
+  job = _start("waiting", "slow", cwd=tmp_path, worker=worker, stop_seconds=60)
+  for _ in range(2):
+    os.killpg(job.pid, signal.SIGTERM)
+    time.sleep(0.3)
+  _, said = job.communicate(timeout=60)
+  assert "killed" not in said
+  assert len(list(tmp_path.glob("stopped.*"))) == 2
+
+
+def test_a_sigterm_that_a_stopped_process_does_not_hear(worker: str, tmp_path) -> None:
+  job = _start("waiting", "frozen", cwd=tmp_path, worker=worker, stop_seconds=2)
+  job.terminate()
+  _, said = job.communicate(timeout=60)
+  assert "error: killed what had not ended" in said
+  assert job.returncode == 128 + signal.SIGKILL
+
+
+def test_stop_seconds_must_be_a_number(tmp_path) -> None:
+  done = _run("-n", "2", "--dry_run", "--", "x", cwd=tmp_path, STOP_SECONDS="soon")
+  assert (done.returncode, done.stdout) == (2, "")
+  assert done.stderr == "error: STOP_SECONDS=soon: give a whole number above 0\n"
 
 
 @pytest.mark.parametrize("args", [["-n", "0"], ["-n", "x"], ["-n", "2", "--platform=gpu"]])

@@ -151,15 +151,18 @@ def test_a_workdir_that_another_job_trains_in_ends_all_processes(data, cache, tm
   assert {path.name for path in workdir.iterdir()} == {workdir_lock.FILE}
 
 
-def test_sigterm_to_one_stops_all_with_all_saved(data, cache, tmp_path):
+def test_sigterm_to_one_stops_all_with_all_saved_and_the_code_to_go_on(data, cache, tmp_path):
   workdir = tmp_path / "run"
-  many = ("--config.train.steps=100000", "--config.train.eval_every=100000")
+  many = (
+      "--config.train.steps=100000", "--config.train.eval_every=100000", "--stopped_exit_code=75",
+  )
   started = start([arguments(data, workdir, *many)] * 2, cache)
   deadline = time.monotonic() + 300
   while not losses(workdir) and time.monotonic() < deadline:
     time.sleep(0.2)
   started[1].send_signal(signal.SIGTERM)
-  succeed(started)
+  for code, _, error in finish(started):
+    assert code == 75, error[-3000:]
   saved = [int(path.name) for path in (workdir / "checkpoints").iterdir()]
   assert max(saved) >= 1
   assert max(saved) % 2 or max(saved) == max(losses(workdir))
