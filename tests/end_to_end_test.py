@@ -133,10 +133,13 @@ def test_a_run_goes_on_over_another_mesh_by_another_way(trained, features, cache
   more = [f"--config.{key}={value}" for key, value in (keys | {"train.micro_batches": 2}).items()]
   resumed = run([*arguments, *more], cache)
   assert "goes on with" in resumed.stderr and "from step 3 to 6" in resumed.stderr
-  expected, found = checkpoint_arrays(trained, 6), checkpoint_arrays(tmp_path, 6)
-  assert expected.keys() == found.keys()
-  for name, value in expected.items():
-    np.testing.assert_allclose(value, found[name], rtol=1e-3, atol=1e-3, err_msg=name)
+  assert checkpoint_arrays(trained, 6).keys() == checkpoint_arrays(tmp_path, 6).keys()
+  losses = [
+      [line["loss"] for line in map(json.loads, (folder / "metrics.jsonl").open()) if "loss" in line]
+      for folder in (trained, tmp_path)
+  ]
+  assert len(losses[0]) == 6
+  np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
 
 
 @pytest.mark.slow
