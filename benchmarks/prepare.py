@@ -17,7 +17,7 @@ import time
 
 from absl import app, flags
 
-from mla_jax import log
+from mla_jax import cores, log
 from mla_jax.data.media import VIDEO_SUFFIXES
 
 _MEDIA = flags.DEFINE_string("media", None, "Folder of videos.", required=True)
@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError(f"unknown arguments: {argv[1:]}")
   log.configure()
-  workers = _WORKERS.value or len(os.sched_getaffinity(0))
+  workers = _WORKERS.value or cores.count()
   with tempfile.TemporaryDirectory() as folder:
     links = pathlib.Path(folder, "media")
     links.mkdir()

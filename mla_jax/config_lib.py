@@ -10,6 +10,7 @@ or, to go on from a finished run, `apply_overrides(read_config(path), overrides_
 """
 
 from collections.abc import Mapping, Sequence
+import functools
 import hashlib
 import importlib.util
 import inspect
@@ -36,6 +37,9 @@ from mla_jax.config_values import (
     to_plain,
 )
 from mla_jax.errors import UserError
+
+# Keys whose values are folders of one machine.
+PLACES = ("data.dir", "model.text.pretrained", "model.text.cache")
 
 
 def define_override_flags() -> None:
@@ -175,8 +179,16 @@ def read_config(path: str | os.PathLike[str]) -> ConfigDict:
 
 
 def config_hash(config: ConfigDict) -> str:
-  """16 hexadecimal digits that are equal for equal configs."""
-  return hashlib.sha256(canonical(to_plain(config)).encode()).hexdigest()[:16]
+  """16 hexadecimal digits that are equal for equal configs, wherever their files lie.
+
+  Of pretrained weights it counts whether there are any: where they lie does not say which.
+  """
+  plain = to_plain(config)
+  for *groups, name in (key.split(".") for key in PLACES):
+    group: Any = functools.reduce(lambda found, part: found.get(part) or {}, groups, plain)
+    if group.pop(name, None) and name == "pretrained":
+      group[name] = True
+  return hashlib.sha256(canonical(plain).encode()).hexdigest()[:16]
 
 
 def diff_configs(a: ConfigDict, b: ConfigDict) -> list[str]:

@@ -8,7 +8,6 @@ started again it goes on where it was. What follows `--` goes to the trainings, 
 
 from collections import Counter
 import json
-import os
 import pathlib
 import shlex
 import subprocess
@@ -18,6 +17,7 @@ from typing import Any
 
 from absl import app, flags
 
+from mla_jax import cores
 from mla_jax.errors import UserError, check_folder, exit_on_user_error
 
 _OUT = flags.DEFINE_string("out", "runs/demo", "Folder for everything the demo makes.")
@@ -56,7 +56,7 @@ def make_data(out: pathlib.Path, *, train: int, test: int, seed: int) -> None:
 
   raw = out / "raw"
   _say(f"rendering {train} + {test} clips to {raw}")
-  write_demo(raw, train=train, test=test, seed=seed, workers=len(os.sched_getaffinity(0)))
+  write_demo(raw, train=train, test=test, seed=seed, workers=cores.count())
   tokenizer = _train_tokenizer(raw, out)
   for task in _TASKS:
     options = prepare_dataset.Options(

@@ -8,16 +8,19 @@ the last line of standard output is the JSON of the cells' means. Choose by them
 with --eval_split=SPLIT: the checkpoints of the finished runs on that split, into DIR/SPLIT.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import json
 import pathlib
 import shlex
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import app, flags
 
 from mla_jax import config_lib, log
 from mla_jax.errors import UserError, check_folder, exit_on_user_error
+
+if TYPE_CHECKING:
+  from mla_jax.experiments.outcomes import Outcome
 
 config_lib.define_override_flags()
 _OUT = flags.DEFINE_string("out", None, "Folder of the experiment: runs, results, report.")
@@ -35,33 +38,50 @@ def main(argv: list[str]) -> None:
     raise UserError("usage: python -m mla_jax.experiment configs/experiments/NAME.py --out=DIR")
   if not _OUT.value:
     raise UserError("--out: not given; name the folder of the experiment")
-  overrides = config_lib.overrides_given()
   check_folder("--out", _OUT.value)
-  check_folder("--config.data.dir", overrides.get("data.dir"))
+  check_folder("--config.data.dir", config_lib.overrides_given().get("data.dir"))
   if _JOBS.value < 1:
     raise UserError(f"--jobs={_JOBS.value}: must be at least 1")
   log.configure()
   # Imported late: --help needs none of it.
-  from mla_jax.experiments import analysis, plan, runner, write
+  from mla_jax.experiments import children
 
-  out, split = pathlib.Path(_OUT.value), _EVAL_SPLIT.value
-  experiment = plan.load_experiment(argv[1], _CELLS.value, _SEEDS.value)
+  with children.exit_on_signals():
+    _run(argv[1], pathlib.Path(_OUT.value))
+
+
+def _run(path: str, out: pathlib.Path) -> None:
+  from mla_jax.experiments import outcomes, plan, runner
+
+  split = _EVAL_SPLIT.value
+  experiment = plan.load_experiment(path, _CELLS.value, _SEEDS.value)
+  overrides = config_lib.overrides_given()
   runs = plan.plan_runs(experiment, overrides)
+  # Later still: what is wrong with the plan is said at once.
+  from mla_jax.experiments import analysis, write
 
-  def tell(count: int, outcome: runner.Outcome) -> None:
+  def tell(count: int, outcome: outcomes.Outcome) -> None:
     ended = outcome.error or f"{outcome.seconds:.0f} s"
     log.logger.info("%d of %d: %s: %s", count, len(runs), outcome.run.name, ended)
 
-  outcomes = runner.run_all(runs, out, jobs=_JOBS.value, split=split, tell=tell)
-  rows = analysis.analyse(experiment, outcomes)
-  out = out / split if split else out
-  write.write(out, experiment, _typed(argv[1], overrides), outcomes, rows)
-  print((out / "results.md").read_text())
-  print(f"report: {out / 'report.html'}")
+  found = runner.run_all(runs, out, jobs=_JOBS.value, split=split, tell=tell)
+  failed = [outcome for outcome in found if outcome.error]
+  if len(failed) == len(found):  # Nothing to show, and there may be a table of an earlier day.
+    raise UserError(f"all {_failures(failed)}; no results are written")
+  rows = analysis.analyse(experiment, found)
+  left_out = outcomes.others(runs, out, split)
+  into = out / split if split else out
+  write.write(into, experiment, _typed(path, overrides), found, rows, left_out)
+  print((into / "results.md").read_text())
+  print(f"report: {into / 'report.html'}")
   print(json.dumps({row.cell: {k: s.mean for k, s in row.scores.items()} for row in rows}))
-  failed = [outcome.run.name for outcome in outcomes if outcome.error]
   if failed:
-    raise UserError(f"{len(failed)} runs failed: {', '.join(failed)}: see their log.txt in {out}")
+    raise UserError(_failures(failed))
+
+
+def _failures(failed: "Sequence[Outcome]") -> str:
+  names = ", ".join(outcome.run.name for outcome in failed)
+  return f"{len(failed)} runs failed: {names}: see {', '.join(str(o.log) for o in failed[:3])}"
 
 
 def _typed(experiment: str, overrides: Mapping[str, Any]) -> str:

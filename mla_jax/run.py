@@ -1,7 +1,6 @@
 """What a training run and its evaluation share: the workdir's files, the reader, the model."""
 
 import dataclasses
-import json
 import pathlib
 import re
 import shutil
@@ -14,6 +13,7 @@ from mla_jax.config_values import to_plain
 from mla_jax.data import answers as answers_lib
 from mla_jax.data import selection, sources, subtitles
 from mla_jax.data.examples import Shapes
+from mla_jax.data.prepared import family_dir, fingerprint
 from mla_jax.data.reader import Reader
 from mla_jax.data.records import MediaStore
 from mla_jax.data.sources import Texts
@@ -24,7 +24,7 @@ from mla_jax.data.text import (
   stored_name,
   stored_tokenizer,
 )
-from mla_jax.errors import UserError, check_folder
+from mla_jax.errors import UserError
 from mla_jax.log import logger
 from mla_jax.models.mla import MLA, build_model
 from mla_jax.models.pretrained import check_pretrained
@@ -187,21 +187,6 @@ def _check_same_run(config: ConfigDict, saved: pathlib.Path) -> None:
     config_lib.save_config(config, saved)
 
 
-def family_dir(config: ConfigDict) -> pathlib.Path:
-  """Where the prepared datasets of `config.data` are.
-
-  Raises:
-    UserError: `data.dir` is not set, is no folder, or holds no such family.
-  """
-  if not config.data.dir:
-    raise UserError("data.dir: not set; pass --config.data.dir=DIR, the --out of mla_jax.prepare")
-  check_folder("data.dir", config.data.dir)
-  family = pathlib.Path(config.data.dir) / config.data.family
-  if not family.is_dir():
-    raise UserError(f"{family}: not there; prepare it: python -m mla_jax.prepare --help")
-  return family
-
-
 def check_agreement(config: ConfigDict) -> None:
   """Raises a `UserError` in every process unless all run the same code on the same data."""
   processes.check_agreement({
@@ -210,19 +195,6 @@ def check_agreement(config: ConfigDict) -> None:
       "jax": jax.__version__,
       "data_fingerprint": fingerprint(config),
   })
-
-
-def fingerprint(config: ConfigDict) -> dict[str, str]:
-  """Content hash of every prepared dataset the run reads, by its folder."""
-  family = family_dir(config)
-  read = list(config.data.sources.values())
-  folders = {texts.texts for source in read for texts in (source, *source.beside.values())}
-  if config.model.use_video:
-    folders.add("media")
-  return {
-      name: json.loads((family / name / "manifest.json").read_text())["fingerprint"]
-      for name in sorted(folders)
-  }
 
 
 def _open_media(config: ConfigDict) -> MediaStore:

@@ -20,10 +20,10 @@ from mla_jax import (
   sharding_lint,
   text_cache,
 )
-from mla_jax import run as run_lib
 from mla_jax import train_state as train_state_lib
 from mla_jax.config_values import to_plain
 from mla_jax.data import batch_spec, pipeline
+from mla_jax.data.prepared import fingerprint
 from mla_jax.data.sources import Source
 from mla_jax.data.subtitles import check_prepared
 from mla_jax.errors import UserError
@@ -159,7 +159,7 @@ def make_training(run: Run, sources: tuple[Source, ...]) -> Training:
       meta={
           "config": to_plain(config),
           "code_version": config_lib.code_version(),
-          "data_fingerprint": run_lib.fingerprint(config),
+          "data_fingerprint": fingerprint(config),
       },
   )
 

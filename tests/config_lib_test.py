@@ -265,6 +265,18 @@ class TestSavedConfig:
     a, b = ConfigDict({"a": 1, "b": 2}), ConfigDict({"b": 2, "a": 1}, sort_keys=False)
     assert config_lib.config_hash(a) == config_lib.config_hash(b)
 
+  def test_hash_ignores_where_files_lie(self) -> None:
+    def hash_of(place: str | None, weights: str) -> str:
+      text = {"pretrained": weights, "cache": place}
+      config = ConfigDict({"data": {"dir": place, "x": 1}, "model": {"text": text}})
+      before = config.to_json()
+      found = config_lib.config_hash(config)
+      assert config.to_json() == before
+      return found
+
+    assert hash_of("/a", "/bert") == hash_of("/b", "/other") == hash_of(None, "/bert")
+    assert hash_of("/a", "/bert") != hash_of("/a", "")
+
   @pytest.mark.parametrize(
       ("text", "says"), [("{", "is no JSON"), ("[1]", "holds no config"), (None, "cannot be read")]
   )

@@ -13,6 +13,8 @@ def test_a_workdir_that_cannot_be_made(tmp_path: pathlib.Path) -> None:
   (tmp_path / "file").write_text("")
   with pytest.raises(UserError, match=r"file/run: .*Not a directory.*choose another --workdir"):
     disk_space.check_writable(tmp_path / "file" / "run")
+  with pytest.raises(UserError, match="choose another --out"):
+    disk_space.check_writable(tmp_path / "file" / "run", flag="--out")
 
 
 def test_a_writable_workdir_is_made_and_left_empty(tmp_path: pathlib.Path) -> None:

@@ -134,10 +134,8 @@ def test_a_run_goes_on_over_another_mesh_by_another_way(trained, features, cache
   resumed = run([*arguments, *more], cache)
   assert "goes on with" in resumed.stderr and "from step 3 to 6" in resumed.stderr
   assert checkpoint_arrays(trained, 6).keys() == checkpoint_arrays(tmp_path, 6).keys()
-  losses = [
-      [line["loss"] for line in map(json.loads, (folder / "metrics.jsonl").open()) if "loss" in line]
-      for folder in (trained, tmp_path)
-  ]
+  logs = [map(json.loads, (folder / "metrics.jsonl").open()) for folder in (trained, tmp_path)]
+  losses = [[line["loss"] for line in log if "loss" in line] for log in logs]
   assert len(losses[0]) == 6
   np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
 

@@ -13,6 +13,7 @@ import os
 import pathlib
 from typing import Any, TypeAlias
 
+from mla_jax import cores
 from mla_jax.data import beam_tasks, record_format, record_writer, workers
 from mla_jax.data.beam_tasks import Beam, Part
 from mla_jax.data.media import Found, MediaFile, MediaSettings
@@ -79,7 +80,7 @@ def read(beam: Beam, planned: tuple[Work, list[Part]]) -> dict[str, str]:
 def _read_part(work: Work, part: Part) -> None:
   videos = [(line[0], MediaFile(*line[1:]))
             for line in beam_tasks.read_part(work.folder, part, work.size)]
-  num_workers = work.num_workers or len(os.sched_getaffinity(0))
+  num_workers = work.num_workers or cores.count()
   done = beam_tasks.read_json(_outcome(work, part[0]))
   if done is not None:  # What was broken may have been mended since.
     videos_broken = [video for video in videos if video[0] in done["broken"]]

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 import dataclasses
-import os
 import pathlib
 import re
 import sys
 from typing import Any
 
+from mla_jax import cores
 from mla_jax.data import annotations as annotation_files
 from mla_jax.data import (
     beam_texts,
@@ -109,7 +109,7 @@ def _media(options: Options, annotations: Annotations, family: pathlib.Path) -> 
 def _num_workers(options: Options) -> int:
   """Processes that read media; a Beam worker counts its own cores."""
   here = options.beam is None and not options.num_workers
-  return len(os.sched_getaffinity(0)) if here else options.num_workers
+  return cores.count() if here else options.num_workers
 
 
 def _print_report(

@@ -48,13 +48,19 @@ def open_dev(config: ConfigDict, *, with_video: bool) -> Texts | None:
 
 def require_dev(config: ConfigDict, *, with_video: bool) -> Texts:
   """`open_dev`, or a `UserError` where nothing selects."""
+  check_selected(config)
   dev = open_dev(config, with_video=with_video)
-  if dev is None:
+  assert dev is not None
+  return dev
+
+
+def check_selected(config: ConfigDict) -> None:
+  """Raises a `UserError` where nothing selects, so that there are no "dev" texts."""
+  if selected_on(config) is None:
     raise UserError(
         "data.eval_split='dev': nothing is kept out of training: set data.dev_fraction or "
         "data.dev_split"
     )
-  return dev
 
 
 def _open_split(config: ConfigDict, *, on_test: bool, with_video: bool) -> Texts:

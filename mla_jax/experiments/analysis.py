@@ -11,8 +11,8 @@ import numpy as np
 
 from mla_jax.errors import UserError
 from mla_jax.evals import comparison, dumps, paired, seeds
+from mla_jax.experiments.outcomes import Outcome
 from mla_jax.experiments.plan import Experiment
-from mla_jax.experiments.runner import Outcome
 
 
 @dataclasses.dataclass(frozen=True)

@@ -147,10 +147,19 @@ def plan_runs(experiment: Experiment, overrides: Mapping[str, Any] = {}) -> list
 def _planned(
     experiment: Experiment, cell: Cell, seed: int, overrides: Mapping[str, Any]
 ) -> PlannedRun:
+  given = [where for where, values in (("--config.seed", overrides), (f"cell {cell.name!r}",
+           cell.overrides), ("overrides", experiment.overrides)) if "seed" in values]
+  if given:
+    raise UserError(f"{given[0]}: sets the seed, which is that of the grid: use --seeds=0,1,2")
   path = cell.config or experiment.config
   changed = {**experiment.overrides, **cell.overrides, **overrides, "seed": seed}
-  config: ConfigDict = config_lib.load_config(path, changed)
+  config = config_lib.load_config(path, changed)
   return PlannedRun(cell.name, seed, path, changed, config_lib.config_hash(config))
+
+
+def config_of(run: PlannedRun) -> ConfigDict:
+  """What `mla_jax.main` will make of the run's command."""
+  return config_lib.load_config(run.config, run.overrides)
 
 
 def _check(experiment: Experiment, path: str) -> None:
@@ -164,6 +173,8 @@ def _check(experiment: Experiment, path: str) -> None:
     raise UserError(f"{path}: baseline {experiment.baseline!r} is no cell: {', '.join(names)}")
   if not experiment.seeds or len(set(experiment.seeds)) < len(experiment.seeds):
     raise UserError(f"{path}: seeds {experiment.seeds}: give at least one, each once")
+  if min(experiment.seeds) < 0:
+    raise UserError(f"{path}: seeds {experiment.seeds}: whole numbers from 0, e.g. --seeds=0,1")
   if not experiment.metrics:
     raise UserError(f"{path}: no metric: name at least one, e.g. 'recall_at_1' or 'accuracy'")
 

@@ -3,63 +3,37 @@
 from collections.abc import Callable, Mapping, Sequence
 import concurrent.futures
 import dataclasses
+import functools
+import hashlib
 import json
-import os
 import pathlib
 import queue
 import shlex
-import subprocess
-import sys
 import time
 from typing import Any
 
-from mla_jax import config_lib, whole_files
+from mla_jax import config_lib, cores, disk_space
+from mla_jax.data import prepared
 from mla_jax.errors import UserError
+from mla_jax.experiments import outcomes as outcomes_lib
+from mla_jax.experiments import plan
+from mla_jax.experiments.children import Children, threads
+from mla_jax.experiments.outcomes import Outcome
 from mla_jax.experiments.plan import PlannedRun
 from mla_jax.log import logger
 
+_WEIGHTS = "model.safetensors"  # As `models.pretrained` names it, which needs jax.
+
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
-  """How a run ended.
-
-  Attributes:
-    run: what was planned.
-    workdir: of the run.
-    metrics: what its evaluation printed; empty if it failed.
-    code_version: of the code that ran it.
-    seconds: wall time of the process that finished it (a resumed run counts its last part).
-    error: the last line it wrote before it failed; None if it did not.
-    split: evaluated instead of the run's own, without training; None: its own.
-  """
+class _Job:
+  """A run to do; `trained_by` and `split` as of an `Outcome`, `data` as `_data` says."""
 
   run: PlannedRun
   workdir: pathlib.Path
-  metrics: Mapping[str, Any]
-  code_version: str
-  seconds: float
-  error: str | None = None
-  split: str | None = None
-
-  @property
-  def command(self) -> list[str]:
-    """What a user would type for it, without `python`."""
-    return command(self.run, self.workdir, self.split)
-
-  @property
-  def dump(self) -> pathlib.Path:
-    """The per-example dump of its evaluation."""
-    name = f"{self.metrics['dataset']}_{self.metrics['split']}"
-    return self.workdir / "eval" / f"{name}.jsonl"
-
-
-def command(run: PlannedRun, workdir: pathlib.Path, split: str | None = None) -> list[str]:
-  """What a user would type for this run, or for its evaluation on `split`, without `python`."""
-  if split is not None:
-    changed = f"--config.data.eval_split={split}"
-    return ["-m", "mla_jax.main", "--mode=eval", f"--workdir={workdir}", changed]
-  changes = [f"--config.{key}={value}" for key, value in run.overrides.items()]
-  return ["-m", "mla_jax.main", f"--config={run.config}", f"--workdir={workdir}", *changes]
+  split: str | None
+  data: Mapping[str, str]
+  trained_by: tuple[str, ...]
 
 
 def run_all(
@@ -73,7 +47,8 @@ def run_all(
   """Runs what is not finished yet, `jobs` at a time, each on its share of the cores.
 
   A finished run has `OUT/runs/<cell>/seed_<s>/result.json`; an interrupted one goes on from its
-  checkpoint. A failure is kept in its outcome and does not stop the others.
+  checkpoint. A failure is kept in its outcome and does not stop the others; any exception here
+  ends those that run.
 
   Args:
     runs: from `plan.plan_runs`.
@@ -86,98 +61,139 @@ def run_all(
     The outcomes, in the order of `runs`.
 
   Raises:
-    UserError: `out` holds a finished run of the same name and another config, or, with a `split`,
-      lacks one.
+    UserError: `out` cannot be written, or holds a run of the same name and another config or
+      other data; or, with a `split`, lacks one, or the data has no such split.
   """
-  finished = {run.name: _finished(run, out) for run in runs}
+  finished = {run.name: outcomes_lib.finished(run, out) for run in runs}
+  trained_by = {name: found.versions for name, found in finished.items() if found}
   if split is not None:
-    missing = [name for name, outcome in finished.items() if outcome is None]
-    if missing:
-      raise UserError(
-          f"{out}: {len(missing)} runs are not finished ({', '.join(missing[:3])}): run the "
-          "experiment without --eval_split first"
-      )
-    finished = {run.name: _finished(run, out, split) for run in runs}
-  cores: queue.Queue[set[int]] = queue.Queue()
-  for share in _shares(sorted(os.sched_getaffinity(0)), jobs):
-    cores.put(share)
-  outcomes = {name: outcome for name, outcome in finished.items() if outcome}
-  waiting = [run for run in runs if run.name not in outcomes]
-  logger.info("%d runs: %d finished earlier, %d to do", len(runs), len(outcomes), len(waiting))
-  with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-    started = [pool.submit(_run, run, out, cores, split) for run in waiting]
-    for future in concurrent.futures.as_completed(started):
-      outcome = future.result()
-      outcomes[outcome.run.name] = outcome
-      tell(len(outcomes), outcome)
-  return [outcomes[run.name] for run in runs]
+    _check_split(runs, finished, out, split)
+    finished = {run.name: outcomes_lib.finished(run, out, split) for run in runs}
+  disk_space.check_writable(out, flag="--out")
+  data = {run.name: _data(run, needed=finished[run.name] is None) for run in runs}
+  for run in runs:
+    outcomes_lib.check_data(run, out, data[run.name], split)
+  ended = {name: outcome for name, outcome in finished.items() if outcome}
+  to_do = [
+      _Job(run, outcomes_lib.workdir_of(run, out), split, data[run.name],
+           () if split is None else trained_by[run.name])
+      for run in runs
+      if run.name not in ended
+  ]
+  logger.info("%d runs: %d finished earlier, %d to do", len(runs), len(ended), len(to_do))
+
+  def done(outcome: Outcome) -> None:
+    ended[outcome.run.name] = outcome
+    tell(len(ended), outcome)
+
+  _run_side_by_side(to_do, jobs, done)
+  return [ended[run.name] for run in runs]
 
 
-def workdir_of(run: PlannedRun, out: pathlib.Path) -> pathlib.Path:
-  return out / "runs" / run.cell / f"seed_{run.seed}"
-
-
-def _result(workdir: pathlib.Path, split: str | None) -> pathlib.Path:
-  return workdir / ("result.json" if split is None else f"result_{split}.json")
-
-
-def _finished(run: PlannedRun, out: pathlib.Path, split: str | None = None) -> Outcome | None:
-  workdir = workdir_of(run, out)
-  path = _result(workdir, split)
-  if not path.exists():
-    return None
+def _check_split(
+    runs: Sequence[PlannedRun],
+    finished: Mapping[str, Outcome | None],
+    out: pathlib.Path,
+    split: str,
+) -> None:
   try:
-    found = json.loads(path.read_text())
-    outcome = Outcome(
-        run, workdir, found["metrics"], found["code_version"], found["seconds"], split=split
-    )
-    same = found["config_hash"] == run.config_hash
-  except (OSError, ValueError, KeyError, TypeError) as error:
-    raise UserError(f"{path}: unreadable ({error}): remove {workdir} to run it again") from None
-  if not same:
+    for run in runs:
+      prepared.check_evaluable(plan.config_of(run), split)
+  except UserError as error:
+    raise UserError(f"--eval_split={split}: {error}") from None
+  missing = [name for name, outcome in finished.items() if outcome is None]
+  if missing:
     raise UserError(
-        f"{workdir}: was run with another config than the experiment now has: give another --out, "
-        "or remove the folder to run it again"
+        f"{out}: {len(missing)} runs are not finished ({', '.join(missing[:3])}): run the "
+        "experiment without --eval_split first"
     )
-  return outcome
 
 
-def _run(
-    run: PlannedRun, out: pathlib.Path, cores: "queue.Queue[set[int]]", split: str | None
-) -> Outcome:
-  share = cores.get()
+def _data(run: PlannedRun, *, needed: bool) -> dict[str, str]:
+  """What the run learns from, by content; empty where that is gone and not `needed` any more."""
+  config = plan.config_of(run)
   try:
-    # Of this thread alone, and inherited by the process that it starts.
-    os.sched_setaffinity(0, share)
-    return _run_process(run, workdir_of(run, out), split)
+    found = prepared.fingerprint(config)
+  except UserError:
+    if needed:
+      raise
+    return {}
+  weights = pathlib.Path(config.model.text.pretrained or "") / _WEIGHTS
+  return found | ({"pretrained": _digest(weights)} if weights.is_file() else {})
+
+
+@functools.cache
+def _digest(path: pathlib.Path) -> str:
+  with path.open("rb") as file:
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _run_side_by_side(
+    to_do: Sequence[_Job], jobs: int, done: Callable[[Outcome], None]
+) -> None:
+  shares: queue.Queue[list[int]] = queue.Queue()
+  for share in _shares(cores.available(), jobs):
+    shares.put(share)
+  with threads(jobs) as (pool, children):
+    started = [pool.submit(_run, children, shares, job) for job in to_do]
+    for future in concurrent.futures.as_completed(started):
+      done(future.result())
+
+
+def _run(children: Children, shares: "queue.Queue[list[int]]", job: _Job) -> Outcome:
+  share = shares.get()
+  try:
+    cores.pin(share)  # This thread alone, and the process that it starts.
+    return _run_process(children, job)
   finally:
-    cores.put(share)
+    shares.put(share)
 
 
-def _run_process(run: PlannedRun, workdir: pathlib.Path, split: str | None) -> Outcome:
-  workdir.mkdir(parents=True, exist_ok=True)
-  arguments = command(run, workdir, split)
-  log = workdir / "log.txt"
+def _run_process(children: Children, job: _Job) -> Outcome:
+  job.workdir.mkdir(parents=True, exist_ok=True)
+  arguments = outcomes_lib.command(job.run, job.workdir, job.split)
+  log = job.workdir / "log.txt"
+  # Before the process reads the code: by its end a checkout may be another one.
+  earlier = outcomes_lib.earlier_code(job.workdir) if job.split is None else ()
+  versions = _note_code(earlier, job)
   start = time.monotonic()
   with open(log, "a", encoding="utf-8") as stderr:
     print(f"$ python {shlex.join(arguments)}", file=stderr, flush=True)
-    done = subprocess.run(
-        [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=stderr, text=True, check=False
-    )
+    code, output = children.run(arguments, stderr)
   seconds = time.monotonic() - start
+  first, *later = _note_code(versions, job)
+  metrics, error = _result(code, output, log)
+  outcome = Outcome(
+      job.run, job.workdir, metrics, first, seconds, error, job.split, tuple(later), job.trained_by
+  )
+  if error is None:
+    outcomes_lib.keep(outcome, job.data)
+  return outcome
+
+
+def _note_code(earlier: tuple[str, ...], job: _Job) -> tuple[str, ...]:
+  """The versions of the code so far; those of a training are kept for when it goes on."""
   version = config_lib.code_version()
-  lines = done.stdout.splitlines()
-  if done.returncode or not lines:
-    error = _last_line(log) if done.returncode else "stopped by a signal before its end"
-    return Outcome(run, workdir, {}, version, seconds, error=error, split=split)
-  result = {
-      "metrics": json.loads(lines[-1]),
-      "config_hash": run.config_hash,
-      "code_version": version,
-      "seconds": seconds,
-  }
-  whole_files.write_text(_result(workdir, split), json.dumps(result, indent=2) + "\n")
-  return Outcome(run, workdir, result["metrics"], version, seconds, split=split)
+  versions = earlier if earlier[-1:] == (version,) else (*earlier, version)
+  if job.split is None:
+    outcomes_lib.keep_start(job.workdir, versions, job.data)
+  return versions
+
+
+def _result(code: int, output: str, log: pathlib.Path) -> tuple[dict[str, Any], str | None]:
+  """The metrics on the last line of a process, or why there are none."""
+  lines = output.splitlines()
+  if code:
+    return {}, _last_line(log)
+  if not lines:
+    return {}, "stopped by a signal before its end"
+  try:
+    metrics = json.loads(lines[-1])
+  except ValueError:
+    metrics = None
+  if not isinstance(metrics, dict) or not {"dataset", "split"} <= metrics.keys():
+    return {}, f"its last line is no result: {lines[-1][:200]!r}"
+  return metrics, None
 
 
 def _last_line(log: pathlib.Path) -> str:
@@ -185,8 +201,8 @@ def _last_line(log: pathlib.Path) -> str:
   return lines[-1][:500] if lines else "no output"
 
 
-def _shares(cores: Sequence[int], jobs: int) -> list[set[int]]:
+def _shares(available: Sequence[int], jobs: int) -> list[list[int]]:
   """The cores of each of `jobs` processes; with more processes than cores they share."""
-  if jobs >= len(cores):
-    return [{cores[i % len(cores)]} for i in range(jobs)]
-  return [set(cores[i::jobs]) for i in range(jobs)]
+  if jobs >= len(available):
+    return [[available[i % len(available)]] for i in range(jobs)]
+  return [list(available[i::jobs]) for i in range(jobs)]

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from mla_jax import whole_files
+from mla_jax.experiments import notes
 from mla_jax.experiments.analysis import CellScores, Score
+from mla_jax.experiments.outcomes import Outcome
 from mla_jax.experiments.plan import Experiment
-from mla_jax.experiments.runner import Outcome
 from mla_jax.report import page, plots
 
 
@@ -23,6 +24,7 @@ def write(
     typed: str,
     outcomes: Sequence[Outcome],
     rows: Sequence[CellScores],
+    left_out: Sequence[str] = (),
 ) -> None:
   """Writes the three files.
 
@@ -32,13 +34,15 @@ def write(
     typed: the command that runs it.
     outcomes: how its runs ended.
     rows: from `analysis.analyse`.
+    left_out: names of finished runs in the folder that are not in the rows.
   """
   out.mkdir(parents=True, exist_ok=True)
-  result = to_json(experiment, typed, outcomes, rows)
+  more = notes.left_out(left_out)
+  result = to_json(experiment, typed, outcomes, rows) | {"left_out": list(left_out)}
   for name, content in (
       ("results.json", json.dumps(result, indent=2) + "\n"),
-      ("results.md", markdown(experiment, typed, outcomes, rows)),
-      ("report.html", _html(experiment, typed, outcomes, rows)),
+      ("results.md", markdown(experiment, typed, outcomes, rows, more)),
+      ("report.html", _html(experiment, typed, outcomes, rows, more)),
   ):
     whole_files.write_text(out / name, content)
 
@@ -60,6 +64,8 @@ def to_json(
               "command": shlex.join(["python", *outcome.command]),
               "config_hash": outcome.run.config_hash,
               "code_version": outcome.code_version,
+              "later_code": outcome.later_code,
+              "trained_by": outcome.trained_by,
               "seconds": outcome.seconds,
               "error": outcome.error,
               "metrics": outcome.metrics,
@@ -70,30 +76,45 @@ def to_json(
 
 
 def markdown(
-    experiment: Experiment, typed: str, outcomes: Sequence[Outcome], rows: Sequence[CellScores]
+    experiment: Experiment,
+    typed: str,
+    outcomes: Sequence[Outcome],
+    rows: Sequence[CellScores],
+    more: Sequence[str] = (),
 ) -> str:
-  """The table for a docs page, with where it comes from."""
-  header = ["", *_columns(experiment), "minutes a run"]
+  """The table for a docs page, with where it comes from; `more` are further notes."""
+  seed = experiment.seeds[0]
+  header = ["", *_columns(experiment), "minutes a run", f"config, seed {seed}"]
+  hashes = {o.run.cell: o.run.config_hash for o in outcomes if o.run.seed == seed}
   lines = [f"## {experiment.title}", "", f"`{typed}`", "", _line(header)]
   lines.append("|" + "---|" * len(header))
   for row in rows:
     cells = [cell for name in _names(experiment) for cell in _cells(experiment, row, name)]
-    lines.append(_line([row.cell, *cells, f"{row.seconds / 60:.1f}"]))
-  return "\n".join([*lines, "", *_notes(experiment, outcomes)]) + "\n"
+    minutes = f"{row.seconds / 60:.1f}"
+    lines.append(_line([_label(experiment, row), *cells, minutes, hashes.get(row.cell, "")]))
+  return "\n".join([*lines, "", *_notes(experiment, outcomes, more)]) + "\n"
 
 
-def _notes(experiment: Experiment, outcomes: Sequence[Outcome]) -> list[str]:
-  versions = sorted({outcome.code_version for outcome in outcomes})
+def _label(experiment: Experiment, row: CellScores) -> str:
+  """The cell, and where not all seeds have a result how many have."""
+  found = max((len(score.by_seed) for score in row.scores.values()), default=0)
+  return f"{row.cell} (n={found})" if 0 < found < len(experiment.seeds) else row.cell
+
+
+def _notes(
+    experiment: Experiment, outcomes: Sequence[Outcome], more: Sequence[str]
+) -> list[str]:
   seeds = ", ".join(map(str, experiment.seeds))
-  notes = [
+  lines = [
       f"Seeds {seeds}: mean, deviation of the seeds and, in brackets, the 95 % interval over seeds "
       f"and videos. Differences to `{experiment.baseline}` are paired by seed and example; their "
       "interval and p have seeds and videos as crossed random effects.",
-      f"Code {', '.join(versions)}.",
+      *notes.code(outcomes),
+      *more,
   ]
   failed = [outcome for outcome in outcomes if outcome.error]
-  notes += [f"Failed: {outcome.run.name}: {outcome.error}" for outcome in failed]
-  return [line for note in notes for line in (note, "")][:-1]
+  lines += [f"Failed: {outcome.run.name}: {outcome.error}" for outcome in failed]
+  return [line for note in lines for line in (note, "")][:-1]
 
 
 def _names(experiment: Experiment) -> tuple[str, ...]:
@@ -142,12 +163,16 @@ def _json(score: Score) -> dict[str, Any]:
 
 
 def _html(
-    experiment: Experiment, typed: str, outcomes: Sequence[Outcome], rows: Sequence[CellScores]
+    experiment: Experiment,
+    typed: str,
+    outcomes: Sequence[Outcome],
+    rows: Sequence[CellScores],
+    more: Sequence[str],
 ) -> str:
   pictures = [_bars(metric, rows) for metric in experiment.metrics]
   curve = _curves(outcomes)
   sections = [
-      ("Results", _table(experiment, rows) + _paragraphs(_notes(experiment, outcomes))),
+      ("Results", _table(experiment, rows) + _paragraphs(_notes(experiment, outcomes, more))),
       ("Means with their intervals", page.pictures(pictures)),
       ("The score that selects the checkpoint, while training", page.pictures(curve)),
       ("Runs", _runs(outcomes)),
@@ -161,12 +186,14 @@ def _paragraphs(notes: Sequence[str]) -> str:
 
 
 def _table(experiment: Experiment, rows: Sequence[CellScores]) -> str:
+  cells = [
+      [cell for name in _names(experiment) for cell in _cells(experiment, row, name)]
+      for row in rows
+  ]
+  labels = [_label(experiment, row) for row in rows]
   return page.rows_table(
       ["", *_columns(experiment)],
-      [
-          [row.cell, *(c for name in _names(experiment) for c in _cells(experiment, row, name))]
-          for row in rows
-      ],
+      [[label, *line] for label, line in zip(labels, cells, strict=True)],
   )
 
 

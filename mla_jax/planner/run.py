@@ -6,6 +6,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from mla_jax.errors import UserError
 from mla_jax.planner import compile as compile_lib
 from mla_jax.planner import report
 from mla_jax.planner.topology import Target, open_target
@@ -23,9 +24,15 @@ def plan(
     workdir: where `plan.json` is written; None: nowhere.
 
   Raises:
-    UserError: no such topology, or a config that no run could start with.
+    UserError: no such topology, a config that no run could start with, or a batch looked for on a
+      chip of unknown memory.
   """
   target = open_target(topology)
+  if find_batch and target.chip is None:
+    raise UserError(
+        f"--find_batch: the memory of {topology!r} is not known; leave it out, or name a TPU, e.g. "
+        "--topology=v5e:2x2"
+    )
   compiled = compile_lib.compile_step(config, target)
   largest = _largest_batch(config, target, compiled.rows) if find_batch else None
   result = {"config": config.name} | report.summarise(compiled, target, largest_batch=largest)

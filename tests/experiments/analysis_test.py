@@ -7,8 +7,8 @@ import pytest
 
 from mla_jax.errors import UserError
 from mla_jax.experiments import analysis, write
+from mla_jax.experiments.outcomes import Outcome
 from mla_jax.experiments.plan import Cell, Experiment, PlannedRun
-from mla_jax.experiments.runner import Outcome
 
 
 def experiment(**changes):
@@ -96,6 +96,25 @@ def test_a_failed_cell_is_a_row_without_numbers(tmp_path):
   text = write.markdown(experiment(), "cmd", outcomes, rows)
   assert "| b | failed | " in text
   assert "Failed: b/seed_0: error: disk full" in text
+
+
+def test_a_table_says_what_is_missing_and_which_config(tmp_path):
+  outcomes = [
+      outcome(tmp_path, "a", 0, [1, 0]),
+      outcome(tmp_path, "a", 1, [1, 0]),
+      outcome(tmp_path, "b", 0, [1, 1]),
+      outcome(tmp_path, "b", 1, [1, 1], error="error: disk full"),
+  ]
+  rows = analysis.analyse(experiment(), outcomes)
+  write.write(tmp_path, experiment(), "cmd", outcomes, rows, ["c/seed_0"])
+  text = (tmp_path / "results.md").read_text()
+  assert "| a | " in text
+  assert "| b (n=1) | " in text
+  assert "| config, seed 0 |" in text
+  assert text.count(f"| {'0' * 16} |") == 2
+  assert "not in this table by --cells or --seeds: c/seed_0." in text
+  assert json.loads((tmp_path / "results.json").read_text())["left_out"] == ["c/seed_0"]
+  assert "b (n=1)" in (tmp_path / "report.html").read_text()
 
 
 def test_unknown_names_are_said(tmp_path):

@@ -60,6 +60,25 @@ def test_other_seeds_than_its_own(tmp_path):
     plan.load_experiment(path, seeds=["1", "x"])
   with pytest.raises(UserError, match=r"seeds \(1, 1\): give at least one, each once"):
     plan.load_experiment(path, seeds=["1", "1"])
+  with pytest.raises(UserError, match=r"seeds \(-1,\): whole numbers from 0"):
+    plan.load_experiment(path, seeds=["-1"])
+
+
+def test_a_seed_that_is_not_the_grids(tmp_path):
+  experiment = plan.load_experiment(experiment_file(tmp_path))
+  with pytest.raises(UserError, match=r"--config\.seed: sets the seed.*use --seeds"):
+    plan.plan_runs(experiment, {"seed": "7"})
+  path = experiment_file(tmp_path, cells="(Cell('a'), Cell('b', {'seed': 7}))")
+  with pytest.raises(UserError, match="cell 'b': sets the seed"):
+    plan.plan_runs(plan.load_experiment(path))
+
+
+def test_one_hash_on_every_machine(tmp_path):
+  experiment = plan.load_experiment(experiment_file(tmp_path))
+  here = plan.plan_runs(experiment, {"data.dir": "/here", "model.text.cache": "/cache"})
+  there = plan.plan_runs(experiment, {"data.dir": "/there"})
+  assert [run.config_hash for run in here] == [run.config_hash for run in there]
+  assert plan.config_of(here[0]).data.dir == "/here"
 
 
 def test_the_command_line_wins_over_a_cell_and_a_cell_over_the_experiment(tmp_path):

@@ -186,6 +186,11 @@ def test_a_plan_reads_no_data(tmp_path, capsys, monkeypatch) -> None:
   assert "model FLOPs a step" in capsys.readouterr().out
 
 
+def test_no_batch_is_looked_for_where_the_memory_is_not_known() -> None:
+  with pytest.raises(UserError, match=r"--find_batch: the memory of 'cpu:4' is not known"):
+    plan(config_lib.load_config(CPU), "cpu:4", find_batch=True)
+
+
 @pytest.fixture
 def tpu() -> Target:
   pytest.importorskip("libtpu", reason="libtpu, the compiler for TPUs, is not installed")
