@@ -9,16 +9,7 @@ import numpy as np
 from mla_jax.data.clips import centred_draws, random_draws
 from mla_jax.data.examples import Shapes
 
-SHAPES = Shapes(
-    frames=4,
-    video_segments=2,
-    text_length=12,
-    text_segments=3,
-    captions=1,
-    image_size=16,
-    crop_scale=0.8,
-    frame_jitter=1.0,
-)
+SHAPES = Shapes(4, 2, 12, 3, 1, 16, crop_scale=0.8, frame_jitter=1.0)
 
 
 @given(
