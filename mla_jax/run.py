@@ -33,7 +33,8 @@ from mla_jax.tasks.base import Evaluate, Task
 from mla_jax.tasks.registry import make_task
 
 BEST_METRIC = "dev_score"  # Evaluation.main on the texts kept for selection.
-# What says where and how a run is computed, and not what: it may change when the run goes on.
+# What says where and how a run is computed, and not what: it may change when the run goes on. (More
+# micro-batches draw another dropout, as another seed would.)
 _HOW = re.compile(
     r"(mesh|sharding)\..+|loss\.impl|model\.remat|model\.text\.cache|data\.workers"
     r"|train\.(micro_batches|log_every|eval_every|checkpoint_every|keep_last|hang_seconds)"

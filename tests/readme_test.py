@@ -18,7 +18,7 @@ TINY = ["--config.data.dev_fraction=0.3", f"--config.model.video.feature_width={
 SMALL = {
     "mla_jax.prepare": ["--vocab_size=80", "--workers=1"],
     "mla_jax.main --config": TINY,
-    "mla_jax.experiment": [*TINY, "--resamples=100"],
+    "mla_jax.experiment": TINY,
     "$MINILM": [f"--config.model.text.vocab_size={len(bert_checkpoint.VOCABULARY)}"],
 }
 BERT = {
