@@ -39,7 +39,8 @@ def main(argv: list[str]) -> None:
   if not _OUT.value:
     raise UserError("--out: not given; name the folder of the experiment")
   check_folder("--out", _OUT.value)
-  check_folder("--config.data.dir", config_lib.overrides_given().get("data.dir"))
+  overrides = config_lib.overrides_given()
+  check_folder("--config.data.dir", overrides.get("data.dir"))
   if _JOBS.value < 1:
     raise UserError(f"--jobs={_JOBS.value}: must be at least 1")
   log.configure()
@@ -47,15 +48,14 @@ def main(argv: list[str]) -> None:
   from mla_jax.experiments import children
 
   with children.exit_on_signals():
-    _run(argv[1], pathlib.Path(_OUT.value))
+    _run(argv[1], pathlib.Path(_OUT.value), overrides)
 
 
-def _run(path: str, out: pathlib.Path) -> None:
+def _run(path: str, out: pathlib.Path, overrides: Mapping[str, Any]) -> None:
   from mla_jax.experiments import outcomes, plan, runner
 
   split = _EVAL_SPLIT.value
   experiment = plan.load_experiment(path, _CELLS.value, _SEEDS.value)
-  overrides = config_lib.overrides_given()
   runs = plan.plan_runs(experiment, overrides)
   # Later still: what is wrong with the plan is said at once.
   from mla_jax.experiments import analysis, write

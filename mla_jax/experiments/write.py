@@ -89,10 +89,14 @@ def markdown(
   lines = [f"## {experiment.title}", "", f"`{typed}`", "", _line(header)]
   lines.append("|" + "---|" * len(header))
   for row in rows:
-    cells = [cell for name in _names(experiment) for cell in _cells(experiment, row, name)]
     minutes = f"{row.seconds / 60:.1f}"
-    lines.append(_line([_label(experiment, row), *cells, minutes, hashes.get(row.cell, "")]))
+    lines.append(_line([*_row(experiment, row), minutes, hashes.get(row.cell, "")]))
   return "\n".join([*lines, "", *_notes(experiment, outcomes, more)]) + "\n"
+
+
+def _row(experiment: Experiment, row: CellScores) -> list[str]:
+  cells = [cell for name in _names(experiment) for cell in _cells(experiment, row, name)]
+  return [_label(experiment, row), *cells]
 
 
 def _label(experiment: Experiment, row: CellScores) -> str:
@@ -186,14 +190,8 @@ def _paragraphs(notes: Sequence[str]) -> str:
 
 
 def _table(experiment: Experiment, rows: Sequence[CellScores]) -> str:
-  cells = [
-      [cell for name in _names(experiment) for cell in _cells(experiment, row, name)]
-      for row in rows
-  ]
-  labels = [_label(experiment, row) for row in rows]
   return page.rows_table(
-      ["", *_columns(experiment)],
-      [[label, *line] for label, line in zip(labels, cells, strict=True)],
+      ["", *_columns(experiment)], [_row(experiment, row) for row in rows]
   )
 
 
