@@ -8,12 +8,14 @@ side reads batches of training captions with their videos in a process of its ow
 workers: threads of tf.data here, processes of the DataLoader there. "pytorch" ends in uint8 as
 mla_jax does, "pytorch_float" in normalised float32, as CLIP4Clip and open_clip feed their models.
 With --epochs=1 both have read everything once before they are timed, as in most of a training run
-of this field: here the tokens of a text are kept. Printed: medians by the clock, and by CPU time,
-workers included, which is what a core can do.
+of this field: here the tokens of a text are kept. Frames are prepared no larger than training
+needs (`--short_side`). Printed: medians by the clock, and by CPU time, workers included, which is
+what a core can do.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 import itertools
+import multiprocessing
 import os
 import pathlib
 import subprocess
@@ -29,10 +31,14 @@ _SOURCE = flags.DEFINE_string("source", None, "Folder in MSR-VTT's layout.", req
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "Times each side has its turn.", lower_bound=1)
 _BATCHES = flags.DEFINE_integer("batches", 30, "Timed batches of a turn.", lower_bound=1)
 _EPOCHS = flags.DEFINE_integer("epochs", 0, "Passes before the timing.", lower_bound=0)
+_SHORT_SIDE = flags.DEFINE_integer(
+    "short_side", 80, "Of prepared frames: image_size / crop_scale is all that training uses."
+)
 _ONLY = flags.DEFINE_enum("only", None, ["features", "pixels"], "Measure this one alone.")
 _TURN = flags.DEFINE_list("turn", None, "KIND,SIDE,DIR: take one turn and end.")
 
 _WORKERS, _WARM_UP = 2, 6
+_PROCESSES = {"features": 2, "pixels": 0}
 _ROWS = {"features": 256, "pixels": 64}
 _SIDES = {"features": ("mla_jax", "pytorch"), "pixels": ("mla_jax", "pytorch", "pytorch_float")}
 
@@ -62,10 +68,11 @@ def main(argv: Sequence[str]) -> None:
 def _prepare(kind: str, folder: str) -> None:
   source = pathlib.Path(_SOURCE.value)
   media = source / ("frames" if kind == "pixels" else "features")
-  command = [sys.executable, "-m", "mla_jax.prepare", "msrvtt_retrieval", f"--media={media}"]
-  subprocess.run(
-      [*command, f"--annotations={source}", f"--out={folder}"], check=True, capture_output=True
-  )
+  command = [
+      sys.executable, "-m", "mla_jax.prepare", "msrvtt_retrieval", f"--annotations={source}",
+      f"--media={media}", f"--short_side={_SHORT_SIDE.value}", f"--out={folder}",
+  ]
+  subprocess.run(command, check=True, capture_output=True)
 
 
 def _turn_apart(kind: str, side: str, folder: str) -> tuple[float, float]:
@@ -82,16 +89,16 @@ def _turn(kind: str, side: str, folder: pathlib.Path) -> tuple[float, float]:
   """Seconds an example: by the clock, and of CPU time."""
   config = _config(kind, folder)
   open_side = _mla_jax if side == "mla_jax" else _pytorch
-  batches, epoch, cpu_seconds = open_side(config, kind, folder, side.endswith("float"))
+  batches, epoch = open_side(config, kind, folder, side.endswith("float"))
   for _ in range(_WARM_UP):
     _check(next(batches), config, kind)
   for _ in range(_EPOCHS.value * epoch):
     next(batches)
-  wall, cpu = time.perf_counter(), cpu_seconds()
+  wall, cpu = time.perf_counter(), _cpu_seconds()
   for _ in range(_BATCHES.value):
     next(batches)
   examples = _ROWS[kind] * _BATCHES.value
-  return (time.perf_counter() - wall) / examples, (cpu_seconds() - cpu) / examples
+  return (time.perf_counter() - wall) / examples, (_cpu_seconds() - cpu) / examples
 
 
 def _config(kind: str, folder: pathlib.Path) -> Any:
@@ -102,12 +109,13 @@ def _config(kind: str, folder: pathlib.Path) -> Any:
   config = config_lib.load_config(f"configs/msrvtt_mini_retrieval.py{pixels}")
   config.data.dir = str(folder)
   config.data.captions, config.data.dev_fraction = 1, 0.0
+  config.data.workers = _PROCESSES[kind]
   config.data.sources = {"captions": common.source("retrieval", "train", _ROWS[kind], unit="text")}
   return config
 
 
-# Batches without end, how many are an epoch, and the CPU time taken so far.
-Opened = tuple[Iterator[dict[str, Any]], int, Callable[[], float]]
+# Batches without end, and how many are an epoch.
+Opened = tuple[Iterator[dict[str, Any]], int]
 
 
 def _mla_jax(config: Any, kind: str, folder: pathlib.Path, normalise: bool) -> Opened:
@@ -125,7 +133,7 @@ def _mla_jax(config: Any, kind: str, folder: pathlib.Path, normalise: bool) -> O
   run = run_lib.open_run(config, workdir)
   drawn = sources.open_sources(config.data, with_video=True)
   batches = pipeline.train_batches(run.reader, drawn, seed=0, steps=range(1_000_000))
-  return batches, drawn[0].units // drawn[0].rows, time.process_time
+  return batches, drawn[0].units // drawn[0].rows
 
 
 def _pytorch(config: Any, kind: str, folder: pathlib.Path, normalise: bool) -> Opened:
@@ -144,16 +152,17 @@ def _pytorch(config: Any, kind: str, folder: pathlib.Path, normalise: bool) -> O
       dataset, batch_size=_ROWS[kind], shuffle=True, num_workers=_WORKERS, drop_last=True,
       persistent_workers=True,
   )
-
-  def cpu_seconds() -> float:
-    workers = loader._iterator._workers  # The same, epoch after epoch.
-    return time.process_time() + sum(_cpu_of(worker.pid) for worker in workers)
-
   batches = itertools.chain.from_iterable(itertools.repeat(loader))
-  return batches, len(loader), cpu_seconds
+  return batches, len(loader)
 
 
-def _cpu_of(process: int) -> float:
+def _cpu_seconds() -> float:
+  """Of this process and its workers, so far."""
+  workers = [worker.pid for worker in multiprocessing.active_children()]
+  return time.process_time() + sum(_cpu_of(worker) for worker in workers)
+
+
+def _cpu_of(process: int | None) -> float:
   fields = pathlib.Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
   return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
