@@ -1,6 +1,7 @@
 """What a training run and its evaluation share: the workdir's files, the reader, the model."""
 
 import dataclasses
+import json
 import pathlib
 import re
 import shutil
@@ -8,10 +9,11 @@ import shutil
 import jax
 from ml_collections import ConfigDict
 
-from mla_jax import checkpoints, config_lib, processes, sharding
+from mla_jax import checkpoints, config_lib, processes, sharding, whole_files
 from mla_jax.config_values import to_plain
 from mla_jax.data import answers as answers_lib
 from mla_jax.data import selection, sources, subtitles
+from mla_jax.data.annotations.files import read_json
 from mla_jax.data.examples import Shapes
 from mla_jax.data.prepared import family_dir, fingerprint
 from mla_jax.data.reader import Reader
@@ -33,10 +35,10 @@ from mla_jax.tasks.base import Evaluate, Task
 from mla_jax.tasks.registry import make_task
 
 BEST_METRIC = "dev_score"  # Evaluation.main on the texts kept for selection.
-# What says where and how a run is computed, and not what: it may change when the run goes on. (More
-# micro-batches draw another dropout, as another seed would.)
+# What says where and how a run is computed, and not what: beside `config_lib.PLACES`, it may change
+# when the run goes on. (More micro-batches draw another dropout, as another seed would.)
 _HOW = re.compile(
-    r"(mesh|sharding)\..+|loss\.impl|model\.remat|model\.text\.cache|data\.workers"
+    r"(mesh|sharding)\..+|loss\.impl|model\.remat|data\.workers"
     r"|train\.(micro_batches|log_every|eval_every|checkpoint_every|keep_last|hang_seconds)"
     r"|eval\.(batch_size|bootstrap|examples)"
 )
@@ -147,17 +149,19 @@ def start_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
   """Gives a new workdir all that an evaluation needs; a used one must hold the same run.
 
   It may be computed elsewhere and in another way than before (another mesh, ring losses, more
-  workers): the workdir's config is then the new one. Of several processes the first writes; the
-  others may read after `processes.wait_for_all`.
+  workers), with its data in another folder: the workdir's config is then the new one. Of several
+  processes the first writes; the others may read after `processes.wait_for_all`.
 
   Raises:
-    UserError: the workdir holds a run of another config, or the prepared data is not there.
+    UserError: the workdir holds a run of another config or on other data, or the prepared data is
+      not there.
   """
-  saved = workdir / "config.json"
+  saved, prepared = workdir / "config.json", workdir / "data.json"
   family, tokenizer = family_dir(config), _tokenizer(config)
   text = TextConfig.from_config(config.model.text, config.model.width)
   if saved.exists():
     _check_same_run(config, saved)
+    _check_same_data(config, prepared)
     return
   if not processes.is_first():
     return
@@ -171,13 +175,18 @@ def start_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
     found = family / source.texts / "answers.json"
     if found.exists():
       _copy(found, workdir / "answers.json")
+  whole_files.write_text(prepared, json.dumps(fingerprint(config), indent=2) + "\n")
   # Last: a workdir with a config is complete.
   config_lib.save_config(config, saved)
 
 
 def _check_same_run(config: ConfigDict, saved: pathlib.Path) -> None:
   changes = config_lib.diff_configs(config_lib.read_config(saved), config)
-  different = [change for change in changes if not _HOW.fullmatch(change.split(":")[0])]
+  keys = [change.split(":")[0] for change in changes]
+  different = [
+      change for key, change in zip(keys, changes, strict=True)
+      if key not in config_lib.PLACES and not _HOW.fullmatch(key)
+  ]
   if different:
     raise UserError(
         f"{saved.parent}: holds a run of another config ({'; '.join(different[:3])}); "
@@ -186,6 +195,16 @@ def _check_same_run(config: ConfigDict, saved: pathlib.Path) -> None:
   if changes and processes.is_first():
     logger.info("%s: goes on with %s", saved.parent, "; ".join(changes))
     config_lib.save_config(config, saved)
+
+
+def _check_same_data(config: ConfigDict, prepared: pathlib.Path) -> None:
+  before, now = read_json(prepared, dict), fingerprint(config)
+  for name in sorted(before | now):
+    if before.get(name) != now.get(name):
+      raise UserError(
+          f"{prepared.parent}: was trained on other data than {family_dir(config) / name} holds "
+          "now (prepared anew from other files, or otherwise?); use another --workdir"
+      )
 
 
 def check_agreement(config: ConfigDict) -> None:

@@ -1,6 +1,7 @@
 """What a new workdir gets, and what must not be found out only after it is made."""
 
 import pathlib
+import shutil
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -56,7 +57,9 @@ def test_a_tokenizer_json_by_its_whole_path(data, bert, tmp_path) -> None:
   (tmp_path / "tokenizer.model").write_text("left by a start that failed")
   config = _config(data, "debug", data__tokenizer=str(bert / "tokenizer.json"))
   run_lib.start_workdir(config, tmp_path)
-  assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "tokenizer.json"]
+  assert sorted(path.name for path in tmp_path.iterdir()) == [
+      "config.json", "data.json", "tokenizer.json"
+  ]
   words = [bert_checkpoint.VOCABULARY.index(word) for word in ("the", "red", "dog")]
   assert _tokens(config, tmp_path) == [2, *words, 3]
 
@@ -94,6 +97,17 @@ def test_a_run_may_go_on_elsewhere_and_in_another_way(data, tmp_path) -> None:
   }
   run_lib.start_workdir(_config(data, "debug", **how), tmp_path)
   assert config_lib.read_config(tmp_path / "config.json").loss.impl == "ring"
+
+
+def test_a_run_goes_on_where_its_data_moved_but_not_on_other_data(data, tmp_path) -> None:
+  run_lib.start_workdir(_config(data, "debug"), tmp_path)
+  moved = shutil.copytree(data, tmp_path / "moved")
+  run_lib.start_workdir(_config(moved, "debug"), tmp_path)
+  assert config_lib.read_config(tmp_path / "config.json").data.dir == str(moved)
+  shutil.rmtree(moved)
+  shutil.copytree(tiny.prepare(tmp_path / "other", videos=9), moved)
+  with pytest.raises(UserError, match=r"trained on other data than .*moved/msrvtt/media holds now"):
+    run_lib.start_workdir(_config(moved, "debug"), tmp_path)
 
 
 @pytest.mark.parametrize("key", ["seed", "train__steps", "model__width", "data__text_length"])

@@ -6,7 +6,7 @@ import json
 import pathlib
 from typing import Any
 
-from mla_jax import config_lib, whole_files
+from mla_jax import whole_files
 from mla_jax.errors import UserError
 from mla_jax.experiments.plan import PlannedRun
 
@@ -87,7 +87,7 @@ def finished(run: PlannedRun, out: pathlib.Path, split: str | None = None) -> Ou
   found = _read(path, ("metrics", "code_version", "seconds", "config_hash"))
   if found is None:
     return None
-  if not _same_config(found, run, workdir):
+  if found["config_hash"] != run.config_hash:
     raise UserError(
         f"{workdir}: was run with another config than the experiment now has: give another --out, "
         "or remove the folder to run it again"
@@ -171,18 +171,6 @@ def _read(path: pathlib.Path, keys: Sequence[str]) -> dict[str, Any] | None:
         f"{path}: damaged ({error}): remove this file, and the run is evaluated again"
     ) from None
   return found
-
-
-def _same_config(found: Mapping[str, Any], run: PlannedRun, workdir: pathlib.Path) -> bool:
-  if found["config_hash"] == run.config_hash:
-    return True
-  # Kept when the hash still had places of one machine in it.
-  saved = workdir / "config.json"
-  return (
-      "data_fingerprint" not in found
-      and saved.exists()
-      and config_lib.config_hash(config_lib.read_config(saved)) == run.config_hash
-  )
 
 
 def _has_begun(workdir: pathlib.Path) -> bool:

@@ -123,19 +123,6 @@ def test_a_damaged_result(tmp_path, runs, child, content):
     runner.run_all(runs, tmp_path / "out", jobs=1)
 
 
-def test_a_result_of_before_the_hash_left_out_places(tmp_path, runs, child):
-  workdir = runner.run_all(runs, tmp_path / "out", jobs=1)[0].workdir
-  path = workdir / "result.json"
-  kept = json.loads(path.read_text())
-  del kept["data_fingerprint"], kept["later_code"], kept["trained_by"]
-  path.write_text(json.dumps(kept | {"config_hash": "other"}))
-  with pytest.raises(UserError, match="another config"):
-    runner.run_all(runs, tmp_path / "out", jobs=1)
-  saved = config_lib.load_config(runs[0].config, {"seed": 0, "data.dir": "/elsewhere"})
-  config_lib.save_config(saved, workdir / "config.json")
-  assert runner.run_all(runs, tmp_path / "out", jobs=1)[0].metrics == grid.RESULT
-
-
 @pytest.mark.parametrize("split", ["../x", "nope", "dev", "all"])
 def test_a_split_that_cannot_be_evaluated(tmp_path, runs, child, split):
   runner.run_all(runs, tmp_path / "out", jobs=1)
