@@ -17,6 +17,9 @@ from mla_jax.experiments.outcomes import Outcome
 from mla_jax.experiments.plan import Experiment
 from mla_jax.report import page, plots
 
+# Keys of metrics.jsonl, and what a reader calls them. Cells weigh their losses differently.
+_CURVES = (("dev_score", "the score that selects the checkpoint"), ("loss", "training loss"))
+
 
 def write(
     out: pathlib.Path,
@@ -174,12 +177,12 @@ def _html(
     more: Sequence[str],
 ) -> str:
   pictures = [_bars(metric, rows) for metric in experiment.metrics]
-  curve = _curves(outcomes)
+  drawn = [_curves(outcomes, *curve) for curve in _CURVES]
   sections = [
       ("Results", _table(experiment, rows) + _paragraphs(_notes(experiment, outcomes, more))),
       ("Means with their intervals", page.pictures(pictures)),
-      ("The score that selects the checkpoint, while training", page.pictures(curve)),
-      ("Runs", _runs(outcomes)),
+      ("While training", page.pictures([picture for found in drawn for picture in found])),
+      ("Runs", _runs(experiment, outcomes, rows)),
       ("Command", f"<p><code>{html.escape(typed)}</code></p>"),
   ]
   return page.page(experiment.title, sections)
@@ -195,12 +198,16 @@ def _table(experiment: Experiment, rows: Sequence[CellScores]) -> str:
   )
 
 
-def _runs(outcomes: Sequence[Outcome]) -> str:
+def _runs(
+    experiment: Experiment, outcomes: Sequence[Outcome], rows: Sequence[CellScores]
+) -> str:
+  scores = {row.cell: row.scores for row in rows}
   return page.rows_table(
-      ["run", "config", "code", "minutes", "ended"],
+      ["run", *_names(experiment), "config", "code", "minutes", "ended"],
       [
           [
               outcome.run.name,
+              *(_of_seed(scores[outcome.run.cell], name, outcome) for name in _names(experiment)),
               outcome.run.config_hash,
               outcome.code_version[:12],
               f"{outcome.seconds / 60:.1f}",
@@ -211,25 +218,29 @@ def _runs(outcomes: Sequence[Outcome]) -> str:
   )
 
 
+def _of_seed(scores: Mapping[str, Score], name: str, outcome: Outcome) -> str:
+  return "" if outcome.error else f"{scores[name].by_seed[outcome.run.seed]:.2f}"
+
+
 def _bars(metric: str, rows: Sequence[CellScores]) -> str:
   shown = {row.cell: row.scores[metric] for row in rows if metric in row.scores}
   intervals = [score.interval or (score.mean, score.mean) for score in shown.values()]
   return plots.bars(metric, list(shown), [score.mean for score in shown.values()], intervals)
 
 
-def _curves(outcomes: Sequence[Outcome]) -> list[str]:
-  """Mean over the seeds of every cell's score on the development texts, by step."""
+def _curves(outcomes: Sequence[Outcome], key: str, title: str) -> list[str]:
+  """Mean over the seeds of what every cell's runs logged, by step; none where none did."""
   points: dict[str, dict[int, list[float]]] = {}
   for outcome in outcomes:
     history = outcome.workdir / "metrics.jsonl"
     if outcome.error or not history.exists():
       continue
     for line in map(json.loads, history.read_text().splitlines()):
-      if "dev_score" in line:
+      if key in line:
         steps = points.setdefault(outcome.run.cell, {})
-        steps.setdefault(line["step"], []).append(line["dev_score"])
+        steps.setdefault(line["step"], []).append(line[key])
   lines: Mapping[str, tuple[list[int], list[float]]] = {
       cell: (sorted(steps), [float(np.mean(steps[step])) for step in sorted(steps)])
       for cell, steps in points.items()
   }
-  return [plots.lines("dev score, mean over seeds", lines)] if lines else []
+  return [plots.lines(f"{title}, mean over seeds", lines)] if lines else []

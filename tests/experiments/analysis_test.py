@@ -135,4 +135,16 @@ def test_the_files_hold_every_number(tmp_path):
   page = (tmp_path / "out" / "report.html").read_text()
   assert "the command" in page
   assert page.count("data:image/png") == 1  # No metrics.jsonl, no curve.
+  assert "<td>b/seed_0</td><td>50.00</td>" in page and "<td>b/seed_1</td><td>100.00</td>" in page
   assert "75.00 ± 35.36" in (tmp_path / "out" / "results.md").read_text()
+
+
+@pytest.mark.parametrize(("logged", "pictures"), [({}, 1), ({"dev_score": 0.5}, 2)])
+def test_curves_of_what_was_logged(tmp_path, logged, pictures):
+  outcomes = [outcome(tmp_path, cell, 0, [0, 1]) for cell in ("a", "b")]
+  for found in outcomes:
+    lines = [{"step": step, "loss": 1.0 / step} | logged for step in (1, 2)]
+    (found.workdir / "metrics.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
+  write.write(tmp_path, experiment(), "cmd", outcomes, analysis.analyse(experiment(), outcomes))
+  page = (tmp_path / "report.html").read_text()
+  assert page.count("data:image/png") == 1 + pictures  # One of them is the bars.
