@@ -40,6 +40,9 @@ def grounded_answers(
 ) -> dict[str, Any]:
   """What `grounding` says of the questions with a moment, and how many have none.
 
+  A question whose video is missing is wrong, and its moment not found; "questions_without_video"
+  says of how many this is true. One that was answered and has no moment is left out, and counted.
+
   Args:
     answers: rows of a dump with "correct".
     moments: rows with "window" and "moments", of some or all of the same questions.
@@ -61,14 +64,20 @@ def grounded_answers(
           f"the dump of {what}: its rows have no {' and '.join(keys)}: give the dump of answers "
           "first, then that of --config.task=localisation"
       )
+  located = {row["id"] for row in moments}
+  unseen = [row for row in answers if row.get("video_missing") and row["id"] not in located]
   found = grounding(
-      np.array([row["window"] for row in moments], np.float64),
-      [row["moments"] for row in moments],
-      correct=np.array([by_id[row["id"]]["correct"] for row in moments], bool),
-      clusters=np.array([row["video"] for row in moments]),
+      np.array([row["window"] for row in moments] + [(0.0, 0.0)] * len(unseen)),
+      [row["moments"] for row in moments] + [[]] * len(unseen),
+      correct=np.array([by_id[row["id"]]["correct"] for row in moments] + [False] * len(unseen)),
+      given=np.arange(len(moments) + len(unseen)) < len(moments),
+      clusters=np.array([row["video"] for row in (*moments, *unseen)]),
       resamples=resamples,
   )
-  return found | {"questions_without_moment": len(answers) - len(moments)}
+  return found | {
+      "questions_without_video": len(unseen),
+      "questions_without_moment": len(answers) - len(moments) - len(unseen),
+  }
 
 
 if __name__ == "__main__":

@@ -45,6 +45,19 @@ def test_the_command_joins_by_question(tmp_path: pathlib.Path) -> None:
   assert swapped.stderr.startswith("error: 1 questions with a moment were not answered (q4)")
 
 
+def test_questions_without_their_video_are_wrong_and_not_found() -> None:
+  missing = [
+      {"id": f"m{i}", "video": f"w{i}", "correct": False, "video_missing": True} for i in range(4)
+  ]
+  found = grounded.grounded_answers([*ANSWERS, *missing], MOMENTS, resamples=20)
+  assert (found["questions"], found["questions_without_video"]) == (8, 4)
+  assert found["questions_without_moment"] == 1
+  assert (found["accuracy"], found["acc_gqa"], found["asa"]) == (37.5, 25.0, 12.5)
+  alone = grounded.grounded_answers(ANSWERS, MOMENTS, resamples=20)
+  for name in ("mean_iou", "mean_iop", "iou_0.5", "iop_0.3"):
+    assert found[name] == pytest.approx(alone[name] / 2)
+
+
 def test_dumps_of_other_tasks_are_refused() -> None:
   with pytest.raises(UserError, match=r"answers: its rows have no correct: give the dump of answ"):
     grounded.grounded_answers([{"id": "q1", "video": "v1", "rank": 3}], MOMENTS[2:3])

@@ -18,6 +18,7 @@ def grounding(
     truth: Sequence[Sequence[Sequence[float]]],
     *,
     correct: Bool[np.ndarray, " n"] | None = None,
+    given: Bool[np.ndarray, " n"] | None = None,
     clusters: Shaped[np.ndarray, " n"] | None = None,
     resamples: int = 1000,
     seed: int = 0,
@@ -32,6 +33,8 @@ def grounding(
     windows: `[n, 2]` s.
     truth: n lists of one or more windows in seconds.
     correct: `[n]`, whether the question was answered right.
+    given: `[n]`, whether there is a window; where there is none (the video is missing), nothing
+      overlaps, whatever `windows` and `truth` have there. None: everywhere.
     clusters: `[n]`, the video of each question; intervals draw whole videos. None: each by itself.
     resamples, seed: of the bootstrap.
 
@@ -49,7 +52,11 @@ def grounding(
   inputs.check_lengths(len(windows), "question", truth=truth, clusters=clusters)
   if windows.shape != (len(truth), 2):
     raise UserError(f"evaluation: windows {windows.shape}: give [n, 2]")
-  best = np.array([_best(i, windows[i], true) for i, true in enumerate(truth)])
+  given = np.ones(len(windows), bool) if given is None else np.asarray(given, bool)
+  inputs.check_lengths(len(windows), "question", given=given)
+  best = np.array([
+      _best(i, windows[i], true) if given[i] else (0.0, 0.0) for i, true in enumerate(truth)
+  ])
   columns = {
       name: 100.0 * column
       for kind, values in zip(("iou", "iop"), best.T, strict=True)

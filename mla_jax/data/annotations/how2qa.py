@@ -78,10 +78,11 @@ def _read_first(
 ) -> list[TextItem]:
   items: list[TextItem] = []
   rows = tables.read_rows(path)
-  if rows and len(rows[0][1]) == len(_COLUMNS) and _TIMES.fullmatch(rows[0][1][1]):
-    tally.add("first lines are no header: read as a question")
-  else:
+  if rows and _is_header(rows[0][1]):
+    tally.add("first lines were taken for names of columns", ",".join(rows[0][1]))
     rows = rows[1:]
+  else:
+    tally.add("first lines are no header: read as a question")
   for number, (where, row) in enumerate(rows):
     tables.check_width(row, len(_COLUMNS), where)
     record = dict(zip(_COLUMNS, row, strict=True))
@@ -95,6 +96,11 @@ def _read_first(
         name, video, split, text, moments=window, subtitles=spoken.get(video, ()),
         duration=float(_CLIP), **multiple_choice.choice(order, order.index(right))))
   return items
+
+
+def _is_header(row: list[str]) -> bool:
+  """Names of columns; a damaged question is none, and must not go unseen."""
+  return len(row) == len(_COLUMNS) and not re.search(r"[\[\]:]", row[1])
 
 
 def _order(key: str, candidates: tuple[str, ...]) -> tuple[str, ...]:

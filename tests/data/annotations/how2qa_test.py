@@ -66,6 +66,27 @@ def test_a_file_without_a_header_loses_no_question(tmp_path: pathlib.Path) -> No
   assert f"{_NAME}: 1 first lines are no header: read as a question" in read.notes
 
 
+@pytest.mark.parametrize(
+    ("first", "said"),
+    [
+        ("abc,[1:5,red,blue,green,what is it?,white", r"row 1: the second column is '\[1:5', not"),
+        ("abc,1:5],red,blue,green,what is it?,white", r"row 1: the second column is '1:5\]', not"),
+        ("vid_id,timesteps", r"row 1: has too few columns \(2, not 7\)"),
+    ],
+)
+def test_a_damaged_first_row_is_no_header(tmp_path: pathlib.Path, first: str, said: str) -> None:
+  rows = f"{first}\nabd,[2:6],red,blue,green,which is it?,white\n"
+  (tmp_path / _NAME).write_text(rows)
+  with pytest.raises(UserError, match=said):
+    annotations.read("how2qa", tmp_path)
+
+
+def test_what_was_taken_for_a_header_is_told(tmp_path: pathlib.Path) -> None:
+  layouts.write("how2qa", tmp_path)
+  notes = annotations.read("how2qa", tmp_path).notes
+  assert any("taken for names of columns" in note and "start_end" in note for note in notes)
+
+
 def test_repeated_questions_are_listed(tmp_path: pathlib.Path) -> None:
   row = "vid,[1:2],red,blue,green,which?,white\n"
   (tmp_path / _NAME).write_text(
