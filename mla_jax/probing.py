@@ -8,11 +8,12 @@ from typing import Any
 from ml_collections import ConfigDict
 import numpy as np
 
-from mla_jax import config_lib, eval_lib, priors, whole_files
+from mla_jax import config_lib, eval_lib, whole_files
 from mla_jax import run as run_lib
-from mla_jax.data import probes, sources
+from mla_jax.data import probes
 from mla_jax.data.sources import Texts
 from mla_jax.log import logger
+from mla_jax.prior_probes import prior_probes
 from mla_jax.run import Run
 from mla_jax.tasks.base import Evaluation, numbers
 
@@ -43,6 +44,7 @@ def probe(config: ConfigDict, workdir: pathlib.Path, step: str) -> dict[str, Any
     UserError: no such checkpoint or split.
   """
   run = run_lib.open_run(config, workdir)
+  trained = config_lib.read_config(workdir / "config.json")
   texts = run_lib.open_evaluated(run)
   params, chosen = eval_lib.restore_params(run, step)
   plain = _evaluated(run, "none", params, texts)
@@ -51,11 +53,14 @@ def probe(config: ConfigDict, workdir: pathlib.Path, step: str) -> dict[str, Any
   notes: dict[str, str] = {}
   if config.model.use_video:
     found |= _spoilt_frames(run, params, texts, name)
-    frames, notes = _frame_numbers(config, _trained_frames(workdir))
+    frames, notes = _frame_numbers(config, trained.data.num_frames)
     found |= _other_frames(run, frames, params, texts, name)
   else:
     notes[_FRAMES] = "left out: the model has no video"
-  found |= _priors(run, texts, plain, name)
+  blind = plain.metrics.get("baselines", {})
+  found |= {kind: numbers(metrics)[name] for kind, metrics in blind.items()}
+  known, missing = prior_probes(run, trained, texts, name)
+  found, notes = found | known, notes | missing
   if name == _RECALL:
     found |= _swapped(run, params, texts, plain)
   data = config.data
@@ -123,10 +128,6 @@ def _other_frames(
   return found
 
 
-def _trained_frames(workdir: pathlib.Path) -> int:
-  return int(config_lib.read_config(workdir / "config.json").data.num_frames)
-
-
 def _frame_numbers(config: ConfigDict, trained: int) -> tuple[dict[str, int], dict[str, str]]:
   """Half and twice the frames, as far as the model goes.
 
@@ -150,32 +151,6 @@ def _frame_numbers(config: ConfigDict, trained: int) -> tuple[dict[str, int], di
       notes[name] = f"{number} frames: the positions of all after {trained} were never trained"
   kept = {name: number for name, number in asked.items() if name != "none" and 1 <= number <= most}
   return kept, notes
-
-
-def _priors(run: Run, texts: Texts, plain: Evaluation, name: str) -> dict[str, float]:
-  """What is right without a look: by the training texts alone, or by fixed windows."""
-  data = run.config.data
-  blind = plain.metrics.get("baselines", {})
-  found = {kind: numbers(metrics)[name] for kind, metrics in blind.items()}
-  training = [source for source in data.sources.values() if source.texts == data.eval_texts]
-  if not training:
-    return found
-  known = sources.open_texts(data, training[0].texts, training[0].split, with_video=False)
-  known, _ = sources.split_off_dev(known, data.dev_fraction)
-  records = known.store.read(known.split, known.items)
-  asked = texts.store.read(texts.split, texts.items)
-  if run.config.task in ("open_ended_qa", "multiple_choice_qa"):
-    asked = texts.read_all()  # What the accuracy of the plain evaluation is over.
-  if run.config.task == "localisation":
-    timed = [record for record in records if record.moments]
-    metrics = priors.moments(timed, asked, run.config.eval.moments) if timed else {}
-    return found | ({priors.MOMENT: numbers(metrics)[name]} if metrics else {})
-  by_task = {
-      "open_ended_qa": priors.answers,
-      "multiple_choice_qa": priors.choices,
-      "counting": priors.counts,
-  }
-  return found | (by_task[run.config.task](records, asked) if run.config.task in by_task else {})
 
 
 def _swapped(run: Run, params: Any, texts: Texts, plain: Evaluation) -> dict[str, float]:
