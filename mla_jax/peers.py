@@ -5,6 +5,7 @@ process that waits in a collective is told too. JAX itself ends a process whose 
 (`processes.HEARTBEAT_SECONDS`), later and without a word of ours.
 """
 
+import contextlib
 import json
 import threading
 import time
@@ -16,7 +17,8 @@ from mla_jax.processes import Service
 # A process that says nothing for so long is gone, and ends the job.
 SILENT_SECONDS = 60.0
 POLL_SECONDS = 2.0
-# How long one that fails stays for the others to learn of it: with process 0 the service is gone.
+# How long process 0 stays until the others have learnt why the job ends: with it goes the service,
+# and JAX aborts whoever is left.
 LINGER_SECONDS = 2.5 * POLL_SECONDS
 _ALIVE, _ENDED = "mla_jax/alive/", "mla_jax/ended/"
 
@@ -58,11 +60,17 @@ class Peers:
       why: e.g. "failed: the disk is full", to stand behind "process 0".
       code: their exit code.
     """
-    try:
+    # In a thread, since a service that is stopped would never answer.
+    told = threading.Thread(target=self._set_ended, args=(why, code), daemon=True)
+    told.start()
+    told.join(LINGER_SECONDS)
+    # The others should know before they see what this end does to their collectives.
+    time.sleep(LINGER_SECONDS if self.number == 0 else POLL_SECONDS)
+
+  def _set_ended(self, why: str, code: int) -> None:
+    # Without the service, which is an error, the others end anyway.
+    with contextlib.suppress(Exception):
       self._client.key_value_set(f"{_ENDED}{self.number}", json.dumps([why, code]))
-    except Exception:  # JAX's own error; without the service the others end anyway.
-      return
-    time.sleep(LINGER_SECONDS)
 
   def _talk(self) -> None:
     count = 0
@@ -89,10 +97,12 @@ class Peers:
 
   def _follow(self, number: int, why: str, code: int) -> None:
     kind = "error: " if code == 1 else ""
-    watchdog.end(
-        f"{kind}process {number} {why} (process {self.number} was at {watchdog.where()})",
-        code=code,
+    watchdog.begin_end(
+        f"{kind}process {number} {why} (process {self.number} was at {watchdog.where()})"
     )
+    if self.number == 0:
+      time.sleep(LINGER_SECONDS)
+    watchdog.leave(code)
 
   def _judge(self) -> None:
     while not self._done.wait(min(1.0, self._silent_seconds / 4)):

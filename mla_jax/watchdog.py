@@ -80,22 +80,13 @@ def watching(last_words: LastWords | None = None) -> Iterator[None]:
     _process.last_words = None
 
 
-def end(message: str, *, code: int = 1, stacks: bool = False) -> NoReturn:
-  """Ends the process at once, from any thread, without what Python does at its exit.
-
-  JAX waits there for the other processes, minutes long where one is gone.
+def begin_end(message: str, *, stacks: bool = False) -> None:
+  """Says why the process ends; from then on the calling thread alone can end it, by `leave`.
 
   Args:
-    message: one line for standard error.
-    code: exit code.
+    message: for standard error.
     stacks: also writes the stack of every thread.
   """
-  begin_end(message, stacks=stacks)
-  leave(code)
-
-
-def begin_end(message: str, *, stacks: bool = False) -> None:
-  """Writes the message as `end` does; afterwards only the caller can end the process."""
   _ending.acquire()
   print(message, file=sys.stderr, flush=True)
   if stacks:
@@ -103,7 +94,10 @@ def begin_end(message: str, *, stacks: bool = False) -> None:
 
 
 def leave(code: int) -> NoReturn:
-  """Ends the process after `begin_end`."""
+  """Ends the process at once, from any thread, without what Python does at its exit.
+
+  JAX waits there for the other processes, minutes long where one is gone.
+  """
   if _process.last_words:
     _process.last_words.none()
   sys.stdout.flush()
@@ -115,8 +109,9 @@ def _watch(done: threading.Event) -> None:
   while not done.wait(min(1.0, _process.seconds / 4) if _process.seconds else 1.0):
     seconds, since = _process.seconds, _process.since
     if seconds and time.monotonic() - since > seconds:
-      end(
+      begin_end(
           f"error: nothing happened for {seconds:g} s since {where()}: a process of the job may be "
           "stuck; the last checkpoint is good (train.hang_seconds sets this limit)",
           stacks=True,
       )
+      leave(1)

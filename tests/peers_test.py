@@ -47,6 +47,21 @@ def test_the_others_end_with_one_that_was_stopped_as_it_did() -> None:
   assert error == "process 1 was told to stop (process 0 was at step 7)\n"
 
 
+def test_the_first_stays_until_the_others_know_and_keeps_its_service() -> None:
+  code, out, _ = children.run(PROGRAM + """
+    peers.LINGER_SECONDS = 1.0
+    store["mla_jax/ended/1"] = json.dumps(["was told to stop", 75])
+    def serve():
+      for tenth in range(20):
+        print(tenth, flush=True)
+        time.sleep(0.1)
+    with peers.Peers(Service(store, 0, 3)):
+      serve()
+  """)
+  assert code == 75
+  assert 9 <= len(out.splitlines()) < 20
+
+
 @pytest.mark.parametrize("ever", [False, True], ids=["never_heard_of", "heard_once"])
 def test_the_first_misses_one_of_several_and_tells_the_others(ever: bool) -> None:
   code, out, error = children.run(PROGRAM + f"""
@@ -89,6 +104,18 @@ def test_the_others_miss_the_first_by_the_service_s_silence() -> None:
   assert code == 1
   assert "process 0 has not answered for 1 s:" in error
   assert "this process, 1, was at step 7" in error
+
+
+def test_a_service_that_hangs_keeps_nobody_from_ending() -> None:
+  code, _, error = children.run(PROGRAM + """
+    class Gone(Store):
+      def key_value_set(self, *unused, **more):
+        time.sleep(30)
+    watchdog.begin_end("error: mine")
+    peers.Peers(Service(Gone(), 1, 2)).tell("failed: mine", 1)
+    watchdog.leave(1)
+  """, timeout=15)
+  assert (code, error) == (1, "error: mine\n")
 
 
 def test_who_answers_in_time_is_not_missed_nor_anyone_after_the_end() -> None:

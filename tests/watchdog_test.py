@@ -57,7 +57,10 @@ def test_one_thread_alone_tells_why() -> None:
       import threading, time
       from mla_jax import watchdog
       watchdog.begin_end("first")
-      threading.Thread(target=watchdog.end, args=("second",), daemon=True).start()
+      def other():
+        watchdog.begin_end("second")
+        watchdog.leave(1)
+      threading.Thread(target=other, daemon=True).start()
       time.sleep(0.5)
       watchdog.leave(75)
   """)
