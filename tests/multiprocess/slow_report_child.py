@@ -1,6 +1,7 @@
 """`mla_jax.main` whose report, the last that a run does, takes ten minutes."""
 
 import time
+from unittest import mock
 
 from absl import app
 
@@ -12,5 +13,5 @@ def wait(*unused: object) -> None:
 
 
 if __name__ == "__main__":
-  eval_lib.write_report = wait
-  app.run(main.main, flags_parser=config_lib.parse_flags)
+  with mock.patch.object(eval_lib, "write_report", wait):
+    app.run(main.main, flags_parser=config_lib.parse_flags)
