@@ -16,9 +16,9 @@ from mla_jax import sharding
 from mla_jax.config_values import flatten, from_plain
 from mla_jax.errors import UserError
 
-# After so long JAX ends a job of which a process died or was stopped; `peers` is sooner and says
-# more.
-HEARTBEAT_SECONDS = 100
+# After so long, or half of it, since its heartbeats lie that far apart, JAX ends a job of which a
+# process died or was stopped. `peers` says more, and has to be sooner.
+HEARTBEAT_SECONDS = 200
 # Longer than anything waits: what ends a wait in vain is `peers` or the watchdog.
 _BARRIER_MILLISECONDS = 7 * 24 * 3600 * 1000
 

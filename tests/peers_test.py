@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from mla_jax import peers, processes
 from tests import children
 
 # A service in one process: what the others said is put there by hand.
@@ -25,6 +26,11 @@ PROGRAM = """
       store[f"mla_jax/alive/{number}"] = json.dumps([word, "step 6"])
     watchdog.alive("step 7")
 """
+
+
+def test_jax_which_says_less_is_later() -> None:
+  # Its heartbeats lie half the limit apart, so that it may miss one after half the time.
+  assert processes.HEARTBEAT_SECONDS / 2 > peers.SILENT_SECONDS + peers.LINGER_SECONDS + 10
 
 
 def test_the_others_end_with_one_that_failed() -> None:
