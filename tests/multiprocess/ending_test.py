@@ -102,7 +102,7 @@ def test_sigterm_in_the_final_evaluation_ends_all_at_once(data, cache, tmp_path,
   words = arguments(data, workdir, *STEPS, "--stopped_exit_code=75")
   started = start(
       [words] * processes, cache, devices=3 - processes,
-      module="tests.multiprocess.slow_report_child",
+      module="tests.slow_report_child",
   )
   wait_for((workdir / "eval" / "msrvtt_retrieval_validate.json").exists)
   begin = time.monotonic()
