@@ -37,6 +37,7 @@ def _train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
   watchdog.limit(config.train.hang_seconds)
   watchdog.alive("the start: agreeing with the other processes")
   run_lib.check_agreement(config)
+  watchdog.alive("the start: preparing the workdir")
   run_lib.start_workdir(config, workdir)
   processes.wait_for_all("workdir")
   watchdog.alive("the start: opening the data")
