@@ -7,7 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from mla_jax import config_lib, processes, whole_files
+from mla_jax import config_lib, processes, watchdog, whole_files
 from mla_jax import run as run_lib
 from mla_jax.config_values import to_plain
 from mla_jax.data import selection
@@ -63,10 +63,14 @@ def evaluate(run: Run, step: str = "best") -> dict[str, Any]:
     UserError: no such checkpoint or split, or the data does not fit the model.
   """
   data = run.config.data
+  watchdog.limit(run.config.train.hang_seconds)
+  watchdog.alive("the evaluation: reading the split and the checkpoint")
   trained = config_lib.read_config(run.workdir / "config.json")
   texts = run_lib.open_evaluated(run)
   params, chosen = restore_params(run, step)
+  watchdog.alive(f"the evaluation of step {chosen}")
   evaluation = run.evaluate(params, texts)
+  watchdog.alive(f"the evaluation of step {chosen}: writing")
   name = f"{data.family}_{data.eval_texts}_{data.eval_split}{_other_task(run, trained)}"
   metrics = evaluation.metrics | {
       "dataset": f"{data.family}_{data.eval_texts}",

@@ -5,9 +5,11 @@ python -m mla_jax.main --mode=eval --workdir=DIR [--step=best] [--config.data.ev
 python -m mla_jax.main --mode=compile --config=configs/msvd_qa.py --topology=v5e:16x16
 """
 
+from collections.abc import Mapping
 import json
 import pathlib
 import sys
+from typing import Any
 
 from absl import app, flags
 
@@ -37,6 +39,8 @@ _FIND_BATCH = flags.DEFINE_boolean(
     "find_batch", False, "--mode=compile: look for the largest batch a chip."
 )
 
+_TERMINATED = 143  # What a shell says of a command that SIGTERM ended.
+
 
 @exit_on_user_error
 def main(argv: list[str]) -> None:
@@ -53,25 +57,40 @@ def main(argv: list[str]) -> None:
   workdir = pathlib.Path(_WORKDIR.value)
   log.configure()
   # Imported late: they bring jax and tensorflow, which --help does not need.
-  from mla_jax import devices, eval_lib, processes, train_lib
-  from mla_jax import run as run_lib
+  from mla_jax import guard, processes
 
   processes.join(
       _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value, found=_DISTRIBUTED.value
   )
-  devices.prepare()
-  if _MODE.value == "train":
-    config = config_lib.load_config(_CONFIG.value, overrides)
-    run = train_lib.train(config, workdir)
-  else:
-    config = eval_lib.load_config(workdir, _CONFIG.value, overrides)
-    run = run_lib.open_run(config, workdir)
-  if run is None:
-    sys.exit(_STOPPED_EXIT_CODE.value)
-  result = eval_lib.evaluate(run, _STEP.value)
+  stopped_code = _STOPPED_EXIT_CODE.value if _MODE.value == "train" else _TERMINATED
+  with guard.guarded(stopped_code):
+    result = _train_or_evaluate(workdir, overrides)
+  if result is None:
+    sys.exit(stopped_code)
   if processes.is_first():
     print(json.dumps(result))
   sys.stdout.flush()
+
+
+def _train_or_evaluate(
+    workdir: pathlib.Path, overrides: Mapping[str, Any]
+) -> dict[str, Any] | None:
+  """What the evaluation found; None after a training that was stopped."""
+  from mla_jax import devices, eval_lib, processes, signals, train_lib
+  from mla_jax import run as run_lib
+
+  devices.prepare()
+  if _MODE.value == "train":
+    run = train_lib.train(config_lib.load_config(_CONFIG.value, overrides), workdir)
+    if run is None:
+      return None
+  else:
+    config = eval_lib.load_config(workdir, _CONFIG.value, overrides)
+    run = run_lib.open_run(config, workdir)
+  with signals.ending_at_once():
+    result = eval_lib.evaluate(run, _STEP.value)
+    processes.wait_for_all("end")  # The first has more to write: should that fail, all fail.
+  return result
 
 
 def _plan() -> None:

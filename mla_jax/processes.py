@@ -1,12 +1,14 @@
 """Several processes, one a host, as one program: joining, agreeing, gathering."""
 
 from collections.abc import Callable, Mapping
+import dataclasses
 import functools
 import json
 import socket
 from typing import Any
 
 import jax
+from jax._src import distributed
 from jax.experimental import multihost_utils
 import numpy as np
 
@@ -14,9 +16,11 @@ from mla_jax import sharding
 from mla_jax.config_values import flatten, from_plain
 from mla_jax.errors import UserError
 
-# A process that died or was stopped ends the job after so long; one that is stuck, but alive and so
-# still sends heartbeats, is the watchdog's.
-HEARTBEAT_SECONDS = 100
+# After so long, or half of it, since its heartbeats lie that far apart, JAX ends a job of which a
+# process died or was stopped. `peers` says more, and has to be sooner.
+HEARTBEAT_SECONDS = 200
+# Longer than anything waits: what ends a wait in vain is `peers` or the watchdog.
+_BARRIER_MILLISECONDS = 7 * 24 * 3600 * 1000
 
 
 def join(
@@ -77,15 +81,41 @@ def _check_address(coordinator: str, *, serves: bool) -> None:
     ) from error
 
 
+@dataclasses.dataclass(frozen=True)
+class Service:
+  """JAX's coordination service as seen by one process of several.
+
+  Attributes:
+    client: of it: a store of keys and values, and barriers.
+    number: of this process.
+    count: of the job's processes.
+  """
+
+  client: Any
+  number: int
+  count: int
+
+
+def service() -> Service | None:
+  """None in a job of one process. It touches no device."""
+  state = distributed.global_state  # JAX gives it no public name; Orbax takes it from here too.
+  if state.client is None or state.num_processes == 1:
+    return None
+  return Service(state.client, state.process_id, state.num_processes)
+
+
 def is_first() -> bool:
   """Whether this process writes what is written once."""
   return jax.process_index() == 0
 
 
 def wait_for_all(where: str) -> None:
-  """Returns when every process has come to the same place."""
-  if jax.process_count() > 1:
-    multihost_utils.sync_global_devices(where)
+  """Returns when every process has come to the same place; each place is passed once.
+
+  However long one takes: a collective of the CPU backend would wait for half a minute only.
+  """
+  if (found := service()) is not None:
+    found.client.wait_at_barrier(f"mla_jax/{where}", _BARRIER_MILLISECONDS)
 
 
 def check_agreement(mine: Mapping[str, Any]) -> None:
@@ -99,6 +129,7 @@ def check_agreement(mine: Mapping[str, Any]) -> None:
   """
   if jax.process_count() == 1:
     return
+  wait_for_all("agreement")
   texts = [json.loads(text) for text in _gather_texts(json.dumps(mine, sort_keys=True))]
   for number, theirs in enumerate(texts[1:], start=1):
     if theirs != texts[0]:

@@ -1,5 +1,7 @@
-"""A polite request to stop, read by the loop between steps."""
+"""A polite request to stop: read by the loop between steps, obeyed at once where all is saved."""
 
+from collections.abc import Iterator
+import contextlib
 import os
 import signal
 import threading
@@ -10,6 +12,34 @@ import jax
 from jax.experimental import multihost_utils
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Stopped(BaseException):
+  """SIGTERM came. No `Exception`, which some catch to blame what they were doing."""
+
+
+@contextlib.contextmanager
+def ending_at_once() -> Iterator[None]:
+  """SIGTERM raises `Stopped` here, in the process that gets it: for where nothing must be saved.
+
+  It takes the place of JAX's handler, which waits to be asked. Only the main thread can receive
+  signals: opened in another one, the context changes nothing.
+  """
+  if threading.current_thread() is not threading.main_thread():
+    yield
+    return
+  earlier = signal.signal(signal.SIGTERM, _end_at_once)
+  try:
+    yield
+  finally:
+    _restore(signal.SIGTERM, earlier)
+
+
+def _end_at_once(number: int, frame: types.FrameType | None) -> None:
+  del frame
+  signal.signal(number, signal.SIG_IGN)  # A second one must not end the ending.
+  os.write(2, f"{signal.Signals(number).name}: stopping\n".encode())
+  raise Stopped
 
 
 class StopSignal:
@@ -36,8 +66,7 @@ class StopSignal:
 
   def __exit__(self, *unused: object) -> None:
     for which, handler in self._earlier.items():
-      # None: set by C code, which Python cannot give back.
-      signal.signal(which, signal.SIG_DFL if handler is None else handler)
+      _restore(which, handler)
     self._earlier = {}
 
   def stops_at(self, step: int) -> bool:
@@ -54,3 +83,8 @@ class StopSignal:
     self.requested = True
     # Not print: its buffer may be locked by what the signal interrupted.
     os.write(2, f"{signal.Signals(number).name}: stopping at the next step\n".encode())
+
+
+def _restore(which: signal.Signals, handler: Any) -> None:
+  # None: set by C code, which Python cannot give back.
+  signal.signal(which, signal.SIG_DFL if handler is None else handler)

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from mla_jax import blocks, sharding
+from mla_jax import blocks, sharding, watchdog
 from mla_jax.data import examples, text_states
 from mla_jax.data.reader import Reader
 from mla_jax.data.records import TextRecord
@@ -108,6 +108,7 @@ def _make(
     out = np.lib.format.open_memmap(partial / path.name, "w+", np.float16, shape)
     slices = list(blocks.equal_blocks(len(ids), size))
     for rows in tqdm(slices, desc="encoding texts", unit="batch", dynamic_ncols=True):
+      watchdog.progress(f"text {rows.start}")
       out[rows] = np.asarray(encode(params, ids[rows], mask[rows]))
     out.flush()
     _move(partial, path.parent)

@@ -4,7 +4,7 @@ import pathlib
 
 from ml_collections import ConfigDict
 
-from mla_jax import checkpoints, disk_space, processes, signals, timing, workdir_lock
+from mla_jax import checkpoints, disk_space, processes, signals, timing, watchdog, workdir_lock
 from mla_jax import run as run_lib
 from mla_jax.config_reads import check_all_read, record_reads
 from mla_jax.data.sources import Texts
@@ -14,7 +14,6 @@ from mla_jax.run import Run
 from mla_jax.tasks.base import numbers
 from mla_jax.train_state import TrainState
 from mla_jax.train_step import Training, make_training
-from mla_jax.watchdog import Watchdog
 
 
 def train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
@@ -35,27 +34,32 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
 
 
 def _train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
+  watchdog.limit(config.train.hang_seconds)
+  watchdog.alive("the start: agreeing with the other processes")
   run_lib.check_agreement(config)
+  watchdog.alive("the start: preparing the workdir")
   run_lib.start_workdir(config, workdir)
   processes.wait_for_all("workdir")
+  watchdog.alive("the start: opening the data")
   run = run_lib.open_run(config, workdir)
   training = make_training(run, run_lib.open_sources(run))
   disk_space.check_writable(workdir, 2 * disk_space.state_bytes(training.abstract))
   dev = run_lib.open_dev(run)
   run_lib.open_evaluated(run)  # A split that is not there is found now, not after the training.
-  with (
-      signals.StopSignal() as stop,
-      Watchdog(config.train.hang_seconds) as watchdog,
-      run_lib.open_checkpoints(run) as saved,
-      MetricWriter(workdir, config.train.steps) as writer,
-  ):
-    state = training.start(saved)
-    training = training.with_cached_texts(state.params)
-    first = int(state.step)
-    writer.truncate_after(first)
-    logger.info("%s in %s: from step %d to %d", config.name, workdir, first, training.every.steps)
-    check_all_read(config)
-    return run if _loop(training, state, first, dev, stop, watchdog, saved, writer) else None
+  steps = training.every.steps
+  with signals.StopSignal() as stop:
+    with run_lib.open_checkpoints(run) as saved, MetricWriter(workdir, steps) as writer:
+      watchdog.alive("the start: making or restoring the state")
+      state = training.start(saved)
+      watchdog.alive("the start: reading or making the texts' cache")
+      training = training.with_cached_texts(state.params)
+      first = int(state.step)
+      writer.truncate_after(first)
+      logger.info("%s in %s: from step %d to %d", config.name, workdir, first, steps)
+      check_all_read(config)
+      ended = _loop(training, state, first, dev, stop, saved, writer)
+    # A request may have come since the last step, while it was evaluated and saved.
+    return run if ended and not stop.stops_at(steps + 1) else None
 
 
 def _loop(
@@ -64,7 +68,6 @@ def _loop(
     first: int,
     dev: Texts | None,
     stop: signals.StopSignal,
-    watchdog: Watchdog,
     saved: checkpoints.Checkpointer,
     writer: MetricWriter,
 ) -> bool:
@@ -80,14 +83,15 @@ def _loop(
     saves = last or stops or step % every.checkpoint_every == 0
     if step > first and (evaluates or saves):
       with clock.paused():
+        watchdog.alive(f"the evaluation and saving of step {step}")
         training.check_finite(sums)
         # Before saving, so that the checkpoint knows its score.
         found = _evaluate(training.run, state, dev, step, writer) if dev and evaluates else {}
         if saves:
           saved.save(step, state, found, training.meta)
     if last or stops:
-      return last
-    watchdog.alive(step)
+      return not stops
+    watchdog.alive(f"step {step}" + (", the first of this start: compiling" * (step == first)))
     with clock.waiting(state.step):
       batch = next(batches)
     state, metrics = training.step(state, batch)

@@ -1,50 +1,117 @@
-"""Ends a run that no longer gets anywhere, and says where it stood."""
+"""Ends a process that no longer gets anywhere, and says where it stood.
 
+Whoever gets on says so, in words: `alive("step 12")`. Like a logger's, this state is the process's,
+so that no function has to hand it down. Nothing is watched outside `watching`.
+"""
+
+from collections.abc import Iterator
+import contextlib
+import dataclasses
 import faulthandler
 import os
 import sys
 import threading
 import time
-from typing import Self
+from typing import NoReturn
+
+from mla_jax.last_words import LastWords
+
+# Until a config is read, whose train.hang_seconds `limit` sets.
+START_SECONDS = 3600.0
 
 
-class Watchdog:
-  """Ends the process, exit code 1, when `alive` was not called for so long.
+@dataclasses.dataclass
+class _Process:
+  """Attributes: phase and detail, e.g. "evaluating", "batch 3"; when they were said; the limit."""
+
+  phase: str = "the start"
+  detail: str = ""
+  since: float = 0.0
+  seconds: float = START_SECONDS
+  last_words: LastWords | None = None
+
+
+_process = _Process()
+_ending = threading.Lock()  # Never given back: one thread alone tells why the process ends.
+
+
+def alive(phase: str) -> None:
+  """Says what begins now, e.g. "step 12"."""
+  _process.phase = phase
+  progress("")
+
+
+def progress(detail: str) -> None:
+  """Says how far the phase has come, e.g. "batch 3"."""
+  _process.detail = detail
+  _process.since = time.monotonic()
+  if _process.last_words:
+    _process.last_words.say(where())
+
+
+def where() -> str:
+  """What was said last: "step 12", "evaluating after step 12, batch 3"."""
+  return f"{_process.phase}, {_process.detail}" if _process.detail else _process.phase
+
+
+def limit(seconds: float) -> None:
+  """Sets the longest time between two signs of life, compilation included; 0: no limit."""
+  _process.seconds = seconds
+
+
+@contextlib.contextmanager
+def watching(last_words: LastWords | None = None) -> Iterator[None]:
+  """Ends the process, exit code 1, when nothing was said for longer than the limit.
 
   A collective whose partner is stuck elsewhere waits for ever, on all hosts, without a word. (One
-  that is gone is missed sooner: `processes.HEARTBEAT_SECONDS`.) This one writes the last step and
-  the stack of every thread to standard error first.
+  that is gone is missed sooner, see `peers`.)
 
   Args:
-    seconds: longest time between two calls, compilation and evaluation included; 0: no watch.
+    last_words: kept up to date meanwhile.
   """
+  done = threading.Event()
+  _process.last_words = last_words
+  alive("the start")
+  threading.Thread(target=_watch, args=(done,), name="watchdog", daemon=True).start()
+  try:
+    yield
+  finally:
+    done.set()
+    _process.last_words = None
 
-  def __init__(self, seconds: float) -> None:
-    self._seconds = seconds
-    self._last = (time.monotonic(), "the start")
-    self._done = threading.Event()
 
-  def __enter__(self) -> Self:
-    if self._seconds:
-      threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
-    return self
+def begin_end(message: str, *, stacks: bool = False) -> None:
+  """Says why the process ends; from then on the calling thread alone can end it, by `leave`.
 
-  def __exit__(self, *unused: object) -> None:
-    self._done.set()
+  Args:
+    message: for standard error.
+    stacks: also writes the stack of every thread.
+  """
+  _ending.acquire()
+  print(message, file=sys.stderr, flush=True)
+  if stacks:
+    faulthandler.dump_traceback(all_threads=True)
 
-  def alive(self, step: int) -> None:
-    """Says that `step` was reached."""
-    self._last = (time.monotonic(), f"step {step}")
 
-  def _watch(self) -> None:
-    while not self._done.wait(min(1.0, self._seconds / 4)):
-      since, where = self._last
-      if time.monotonic() - since > self._seconds:
-        print(
-            f"error: nothing happened for {self._seconds:g} s since {where}: a process of the job "
-            "may be gone; the last checkpoint is good (train.hang_seconds sets this limit)",
-            file=sys.stderr,
-            flush=True,
-        )
-        faulthandler.dump_traceback(all_threads=True)
-        os._exit(1)
+def leave(code: int) -> NoReturn:
+  """Ends the process at once, from any thread, without what Python does at its exit.
+
+  JAX waits there for the other processes, minutes long where one is gone.
+  """
+  if _process.last_words:
+    _process.last_words.none()
+  sys.stdout.flush()
+  sys.stderr.flush()
+  os._exit(code)
+
+
+def _watch(done: threading.Event) -> None:
+  while not done.wait(min(1.0, _process.seconds / 4) if _process.seconds else 1.0):
+    seconds, since = _process.seconds, _process.since
+    if seconds and time.monotonic() - since > seconds:
+      begin_end(
+          f"error: nothing happened for {seconds:g} s since {where()}: a process of the job may be "
+          "stuck; the last checkpoint is good (train.hang_seconds sets this limit)",
+          stacks=True,
+      )
+      leave(1)

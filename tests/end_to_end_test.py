@@ -1,7 +1,9 @@
 """The commands as a user runs them, on a tiny dataset: train, kill, resume, evaluate, report."""
 
 import json
+import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -11,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mla_jax import config_lib, train_lib
+from mla_jax import checkpoints, config_lib, train_lib
 from mla_jax.errors import UserError
 from tests import bert_checkpoint, tiny
 from tests.commands import (
@@ -190,6 +192,37 @@ def test_sigterm_saves_and_exits_0(features, cache, tmp_path):
   kept = [int(p.name) for p in (tmp_path / "checkpoints").iterdir() if p.name.isdecimal()]
   assert len(kept) == 1
   assert kept[0] > 0
+
+
+def test_sigterm_while_the_last_checkpoint_is_saved_leaves_the_evaluation_to_the_next_start(
+    trained, monkeypatch, tmp_path
+):
+  workdir = tmp_path / "run"
+  shutil.copytree(trained, workdir)
+  config = config_lib.read_config(workdir / "config.json")
+  close = checkpoints.Checkpointer.close
+
+  def told_to_stop(saved: checkpoints.Checkpointer) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+    close(saved)
+
+  with monkeypatch.context() as patched:
+    patched.setattr(checkpoints.Checkpointer, "close", told_to_stop)
+    assert train_lib.train(config, workdir) is None
+  assert train_lib.train(config, workdir) is not None
+
+
+@pytest.mark.slow
+def test_an_evaluation_that_stands_still_ends_and_says_where(trained, cache, tmp_path):
+  workdir = tmp_path / "run"
+  shutil.copytree(trained, workdir)
+  more = evaluation(workdir, "--config.train.hang_seconds=15")[3:]
+  found = run([sys.executable, "-m", "tests.slow_report_child", *more], cache)
+  assert found.returncode == 1
+  assert re.search(
+      r"error: nothing happened for 15 s since the evaluation of step \d: writing", found.stderr
+  )
+  assert "slow_report_child.py" in found.stderr  # The stack.
 
 
 @pytest.mark.parametrize(

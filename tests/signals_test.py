@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from mla_jax.signals import SIGNALS, StopSignal
+from mla_jax.signals import SIGNALS, Stopped, StopSignal, ending_at_once
 
 
 @pytest.mark.parametrize("which", SIGNALS)
@@ -67,3 +67,21 @@ def test_a_terminated_process_finishes_and_exits_cleanly() -> None:
   out, err = child.communicate(timeout=30)
   assert (child.returncode, out) == (0, "saved\n")
   assert "SIGTERM: stopping at the next step" in err
+
+
+def test_where_nothing_must_be_saved_sigterm_ends_at_once_whoever_catches_exceptions() -> None:
+  earlier = signal.getsignal(signal.SIGTERM)
+  reached = []
+
+  def work() -> None:
+    with ending_at_once():
+      try:
+        os.kill(os.getpid(), signal.SIGTERM)
+      except Exception:
+        reached.append("blamed something else")
+      reached.append("went on")
+
+  with pytest.raises(Stopped):
+    work()
+  assert reached == []
+  assert signal.getsignal(signal.SIGTERM) == earlier

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from mla_jax import processes, sharding
+from mla_jax import processes, sharding, watchdog
 from mla_jax.data.examples import Fields
 from mla_jax.evals import audit
 
@@ -35,7 +35,8 @@ def collect(
     UserError: the examples seen are not exactly the `count` of the split.
   """
   ids, outputs = [], []
-  for batch in batches:
+  for number, batch in enumerate(batches):
+    watchdog.progress(f"batch {number}")
     placed = sharding.to_global(batch, mesh)
     marks = (placed["mask"], placed["example_id"])
     (real, places), output = processes.gather((marks, function(params, placed)), mesh)

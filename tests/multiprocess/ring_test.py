@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.losses.ring_test import LOSSES
-from tests.multiprocess.job_test import finish, free_port
+from tests.multiprocess.jobs import finish, free_port
 
 pytestmark = pytest.mark.slow
 ROOT = pathlib.Path(__file__).resolve().parents[2]

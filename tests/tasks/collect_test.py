@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from mla_jax import config_lib, sharding
+from mla_jax import config_lib, sharding, watchdog
 from mla_jax.errors import UserError
 from mla_jax.tasks.collect import collect
 
@@ -26,6 +26,23 @@ def test_rows_come_in_the_order_of_their_ids_without_padding():
   ids = [*list(np.random.default_rng(0).permutation(13)), 0, 1, 2]
   found = collect(double, 3.0, batches(ids, [True] * 13 + [False] * 3), MESH, 13)
   np.testing.assert_array_equal(found["y"], 6.0 * np.arange(13))
+
+
+def test_every_batch_is_a_sign_of_life_that_says_where_the_process_is():
+  watchdog.alive("the evaluation of step 7")
+  said = []
+
+  def watched():
+    for batch in batches(list(range(16)), [True] * 16):
+      said.append(watchdog.where())
+      yield batch
+
+  collect(double, 1.0, watched(), MESH, 16)
+  assert [*said, watchdog.where()] == [
+      "the evaluation of step 7",
+      "the evaluation of step 7, batch 0",
+      "the evaluation of step 7, batch 1",
+  ]
 
 
 @pytest.mark.parametrize(

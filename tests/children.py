@@ -1,0 +1,29 @@
+"""Programs that end in ways that would end pytest too, in processes of their own."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import textwrap
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+def start(program: str) -> subprocess.Popen[str]:
+  return subprocess.Popen(
+      [sys.executable, "-c", textwrap.dedent(program)],
+      cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+      start_new_session=True,
+  )
+
+
+def run(program: str, timeout: float = 60) -> tuple[int, str, str]:
+  """Exit code, standard output, standard error."""
+  child = start(program)
+  try:
+    out, error = child.communicate(timeout=timeout)
+  finally:
+    if child.poll() is None:
+      os.killpg(child.pid, signal.SIGKILL)
+  return child.returncode, out, error

@@ -1,0 +1,67 @@
+"""A process that gets nowhere ends with where it stood; one that says it lives goes on."""
+
+from tests import children
+
+WATCHED = """
+    import time
+    from mla_jax import watchdog
+    watchdog.limit(0.6)
+    with watchdog.watching():
+"""
+
+
+def test_a_hanging_process_ends_with_where_it_was_and_the_stacks() -> None:
+  code, out, error = children.run(WATCHED + """
+      watchdog.alive("the evaluation of step 12")
+      watchdog.progress("batch 3")
+      def stuck_here():
+        time.sleep(30)
+      stuck_here()
+  """)
+  assert code == 1
+  assert "nothing happened for 0.6 s since the evaluation of step 12, batch 3: " in error
+  assert "stuck_here" in error  # The stack.
+  assert out == ""
+
+
+def test_the_start_is_watched_too() -> None:
+  code, _, error = children.run(WATCHED + "      time.sleep(30)")
+  assert code == 1
+  assert "since the start: " in error
+
+
+def test_a_new_phase_forgets_the_detail_of_the_last() -> None:
+  _, out, _ = children.run(WATCHED + """
+      watchdog.progress("batch 3")
+      watchdog.alive("step 7")
+      print(watchdog.where())
+  """)
+  assert out == "step 7\n"
+
+
+def test_signs_of_life_keep_a_process_going_and_none_are_needed_without_a_limit() -> None:
+  code, _, error = children.run(WATCHED + """
+      for batch in range(15):
+        watchdog.progress(f"batch {batch}")
+        time.sleep(0.1)
+      watchdog.limit(0)
+      time.sleep(1.5)
+    watchdog.limit(0.2)
+    time.sleep(1)  # No longer watched.
+  """)
+  assert (code, error) == (0, "")
+
+
+def test_one_thread_alone_tells_why() -> None:
+  code, _, error = children.run("""
+      import threading, time
+      from mla_jax import watchdog
+      watchdog.begin_end("first")
+      def other():
+        watchdog.begin_end("second")
+        watchdog.leave(1)
+      threading.Thread(target=other, daemon=True).start()
+      time.sleep(0.5)
+      watchdog.leave(75)
+  """)
+  assert (code, error) == (75, "first\n")
