@@ -9,34 +9,52 @@ BIN := $(VENV)/bin
 DIST := --dist=loadfile --no-loadscope-reorder
 STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.installed-bench
+# An environment of its own: Beam wants older versions than requirements.lock.
+BEAM_EXTRAS := beam,test
+BEAM_STAMP := $(VENV)-beam/.installed
+# The compiler for TPUs. In a folder of its own: beside jax it would be asked for a TPU at each start.
+LIBTPU := 0.0.42.1
+LIBTPU_STAMP := $(VENV)-libtpu/.installed-$(LIBTPU)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test test-slow lint types minilm bench-env lock clean
+.PHONY: help env demo test test-slow test-aot test-beam lint types minilm bench-env lock clean
 
 help:
 	@echo "make demo       train and evaluate on the embedded data, write a report"
 	@echo "make test       run the tests (make test-slow: the slow ones)"
+	@echo "make test-aot   with the compiler for TPUs; make test-beam: with Apache Beam; each installs it apart"
 	@echo "make lint       ruff; make types: mypy"
 	@echo "make bench-NAME ARGS=...: benchmarks/NAME.py: train_step, input, prepare, startup, losses, loss_memory,"
 	@echo "                plans, retrieval_ranks"
 	@echo "make minilm     bring the weights of all-MiniLM-L6-v2, for configs with :minilm"
-	@echo "make lock       write requirements.lock again from the ranges in setup.py"
+	@echo "make lock       write requirements.lock and requirements-beam.lock again from the ranges in setup.py"
 
-# requirements.lock is made for CPython 3.11 on Linux x86-64. Elsewhere pip resolves the ranges of
-# setup.py, at the locked versions if it can.
+# $(call install,ENVIRONMENT,LOCK,EXTRAS). The locks are made for CPython 3.11 on Linux x86-64.
+# Elsewhere pip resolves the ranges of setup.py, at the locked versions if it can.
+define install
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
+  "error: $(PYTHON) is not Python 3.11 or later: install one, then: make PYTHON=python3.11" >&2; exit 1; }
+@test -x $(1)/bin/pip || $(PYTHON) -m venv $(1) || { rm -rf $(1); exit 1; }
+@echo "installing the packages into $(1): some minutes the first time"
+@if $(1)/bin/python -c 'import platform as p, sys; sys.exit((sys.version_info[:2], sys.platform, p.machine(), \
+  p.python_implementation()) != ((3, 11), "linux", "x86_64", "CPython"))'; then \
+  $(1)/bin/pip install -q -r $(2) && \
+  $(1)/bin/pip install -q --no-deps --no-build-isolation -e .; \
+else \
+  $(1)/bin/pip install -q -c $(2) -e '.[$(3)]' || $(1)/bin/pip install -q -e '.[$(3)]'; \
+fi
+@touch $@
+endef
+
 $(STAMP): requirements.lock setup.py
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
-	  "error: $(PYTHON) is not Python 3.11 or later: install one, then: make PYTHON=python3.11" >&2; exit 1; }
-	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
-	@echo "installing the packages into $(VENV): some minutes the first time"
-	@if $(BIN)/python -c 'import platform as p, sys; sys.exit((sys.version_info[:2], sys.platform, p.machine(), \
-	  p.python_implementation()) != ((3, 11), "linux", "x86_64", "CPython"))'; then \
-	  $(BIN)/pip install -q -r requirements.lock && \
-	  $(BIN)/pip install -q --no-deps --no-build-isolation -e .; \
-	else \
-	  $(BIN)/pip install -q -c requirements.lock -e '.[test]' || $(BIN)/pip install -q -e '.[test]'; \
-	fi
+	$(call install,$(VENV),requirements.lock,test)
+
+$(BEAM_STAMP): requirements-beam.lock setup.py
+	$(call install,$(VENV)-beam,requirements-beam.lock,$(BEAM_EXTRAS))
+
+$(LIBTPU_STAMP): | $(STAMP)
+	@$(BIN)/pip install -q --no-deps --upgrade --target $(VENV)-libtpu libtpu==$(LIBTPU)
 	@touch $@
 
 $(BENCH_STAMP): $(STAMP)
@@ -53,6 +71,12 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -n 2 $(DIST) -m slow $(ARGS)
+
+test-aot: $(LIBTPU_STAMP)
+	PYTHONPATH=$(abspath $(VENV)-libtpu) MLA_JAX_REQUIRE_AOT=1 $(BIN)/python -m pytest tests/planner/tpu_test.py $(ARGS)
+
+test-beam: $(BEAM_STAMP)
+	MLA_JAX_REQUIRE_BEAM=1 $(VENV)-beam/bin/python -m pytest -n 2 -m slow tests/data/beam_test.py $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -72,9 +96,14 @@ bench-%: $(BENCH_STAMP)
 # Keeps the versions already locked where the ranges allow; LOCK_ARGS=--upgrade takes the newest.
 lock: $(STAMP)
 	$(BIN)/pip install -q pip-tools
-	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile -q --strip-extras --allow-unsafe --no-annotate \
-	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --extra=test \
-	  --output-file=requirements.lock $(LOCK_ARGS) setup.py
+	$(call compile,--extra=test,requirements.lock)
+	$(call compile,--extra=beam --extra=test,requirements-beam.lock)
+
+# $(call compile,EXTRAS,LOCK)
+define compile
+CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile -q --strip-extras --allow-unsafe --no-annotate \
+  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(1) --output-file=$(2) $(LOCK_ARGS) setup.py
+endef
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -10,6 +10,7 @@ from mla_jax import run as run_lib
 from mla_jax.data import sources
 from mla_jax.errors import UserError
 from mla_jax.metrics import read_metrics
+from mla_jax.planner.compile import abstract_batch
 from tests import bert_checkpoint, tiny
 
 SIZES = bert_checkpoint.SIZES
@@ -73,6 +74,10 @@ def test_cached_states_train_the_same(folders, tmp_path, monkeypatch, name):
     training = training.with_cached_texts(training.start(saved).params)
   (batch,) = training.batches(range(1))
   assert batch["text"].shape[-1] == SIZES["hidden_size"]  # States, and not ids.
+  planned = abstract_batch(other_seed, training.rows, run.task, run.mesh)
+  assert {name: (field.shape, field.dtype) for name, field in batch.items()} == {
+      name: (field.shape, field.dtype) for name, field in planned.items()
+  }
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from mla_jax.models.mla import build_model
 from mla_jax.planner import hlo
 from mla_jax.planner.topology import Target
 from mla_jax.sharding_lint import leaf_bytes
+from mla_jax.tasks.base import Task
 from mla_jax.tasks.registry import make_task
 
 
@@ -80,13 +81,7 @@ def compile_step(config: ConfigDict, target: Target, rows: int | None = None) ->
   tx, _ = train_step.make_optimizer(model, config)
   abstract = train_step.abstract_state(model, config, mesh, tx)
   step = train_step.compile_step(task, model, tx, config, abstract, mesh)
-  where = sharding.batch_sharding(mesh)
-  batch = {
-      name: jax.ShapeDtypeStruct(field.shape, field.dtype, sharding=where)
-      for name, field in batch_spec.train_batch(
-          config, rows, answers=task.needs_answers, wanted=task.wanted
-      ).items()
-  }
+  batch = abstract_batch(config, rows, task, mesh)
   compiled, refused = _compiled(step.lower(abstract, batch))
   return Compiled(
       rows=rows,
@@ -98,6 +93,18 @@ def compile_step(config: ConfigDict, target: Target, rows: int | None = None) ->
       findings=train_step.lint(config, mesh, abstract),
       parameter_bytes=max(map(leaf_bytes, jax.tree.leaves(abstract.params))),
   )
+
+
+def abstract_batch(
+    config: ConfigDict, rows: int, task: Task, mesh: Mesh
+) -> dict[str, jax.ShapeDtypeStruct]:
+  """Shapes, types and shardings of the pipeline's global batch of so many rows."""
+  where = sharding.batch_sharding(mesh)
+  spec = batch_spec.train_batch(config, rows, answers=task.needs_answers, wanted=task.wanted)
+  return {
+      name: jax.ShapeDtypeStruct(field.shape, field.dtype, sharding=where)
+      for name, field in spec.items()
+  }
 
 
 def least_collective_bytes(config: ConfigDict, rows: int, params: Any, mesh: Mesh) -> int:

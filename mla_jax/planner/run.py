@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 from mla_jax.errors import UserError
 from mla_jax.planner import compile as compile_lib
 from mla_jax.planner import report
+from mla_jax.planner.compile import Compiled
 from mla_jax.planner.topology import Target, open_target
 
 
@@ -34,7 +35,7 @@ def plan(
         "--topology=v5e:2x2"
     )
   compiled = compile_lib.compile_step(config, target)
-  largest = _largest_batch(config, target, compiled.rows) if find_batch else None
+  largest = _largest_batch(config, target, compiled) if find_batch else None
   result = {"config": config.name} | report.summarise(compiled, target, largest_batch=largest)
   print(report.table(result), flush=True)
   if workdir:
@@ -43,14 +44,15 @@ def plan(
   return result
 
 
-def _largest_batch(config: ConfigDict, target: Target, start: int) -> int:
+def _largest_batch(config: ConfigDict, target: Target, start: Compiled) -> int:
   chips = len(target.devices)
 
   def fits(rows: int) -> bool:
-    compiled = compile_lib.compile_step(config, target, rows)
+    known = rows == start.rows
+    compiled = start if known else compile_lib.compile_step(config, target, rows)
     found = bool(report.fits(compiled, target.chip))
     print(f"{rows // chips} rows a chip: {'fit' if found else 'do not fit'}", flush=True)
     return found
 
   unit = chips * config.train.micro_batches
-  return compile_lib.find_rows(fits, unit, start) // chips
+  return compile_lib.find_rows(fits, unit, start.rows) // chips

@@ -14,7 +14,7 @@ import pytest
 from mla_jax.data import beam_tasks, media_folder, prepare_dataset, workers
 from mla_jax.data.beam_tasks import Beam
 from mla_jax.errors import UserError
-from tests import tiny
+from tests import extras, tiny
 from tests.data import video_files
 from tests.data.media_folders import WIDTH, add, digests, write_features
 
@@ -190,7 +190,7 @@ def test_the_list_is_read_part_by_part(tmp_path: pathlib.Path) -> None:
 
 
 def _beam() -> None:
-  pytest.importorskip("apache_beam", reason="Apache Beam (mla_jax[beam]) is not installed")
+  extras.need("apache_beam", "beam")
 
 
 @pytest.mark.slow

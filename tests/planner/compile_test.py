@@ -12,10 +12,10 @@ import pytest
 
 from mla_jax import config_lib, sharding, train_step
 from mla_jax import run as run_lib
-from mla_jax.data import batch_spec, sources
+from mla_jax.data import sources
 from mla_jax.errors import UserError
 from mla_jax.planner import compile as compile_lib
-from mla_jax.planner import report, run
+from mla_jax.planner import report
 from mla_jax.planner.run import plan
 from mla_jax.planner.topology import CHIPS, Target, open_target
 from tests import tiny
@@ -23,20 +23,13 @@ from tests import tiny
 CPU = "configs/msrvtt_mini_retrieval.py:debug"
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-  return {
-      media: tiny.prepare(tmp_path_factory.mktemp(media), media=media)
-      for media in ("features", "frames")
+def _training(data: Any, workdir: Any) -> train_step.Training:
+  changes = {
+      "data.dir": str(data),
+      "data.dev_fraction": 0.2,
+      "model.video.feature_width": tiny.FEATURES,
   }
-
-
-def _training(path: str, data: Any, workdir: Any, **changes: Any) -> train_step.Training:
-  config = config_lib.load_config(
-      path,
-      {"data.dir": str(data), "data.dev_fraction": 0.2, "model.video.feature_width": tiny.FEATURES}
-      | changes,
-  )
+  config = config_lib.load_config(CPU, changes)
   workdir.mkdir()
   run_lib.start_workdir(config, workdir)
   run = run_lib.open_run(config, workdir)
@@ -44,37 +37,12 @@ def _training(path: str, data: Any, workdir: Any, **changes: Any) -> train_step.
   return train_step.make_training(run, drawn)
 
 
-@pytest.mark.parametrize(
-    ("path", "media", "changes"),
-    [
-        (CPU, "features", {"data.captions": 2}),
-        ("configs/msrvtt_mini_retrieval.py:pixels,debug", "frames", {}),
-        ("configs/msrvtt_mini_qa.py:debug", "features", {}),
-        ("configs/msrvtt_mini_qa.py:no_video,debug", "features", {}),
-    ],
-)
-def test_the_planned_batch_is_the_pipelines(path, media, changes, data, tmp_path) -> None:
-  training = _training(path, data[media], tmp_path / "run", **changes)
-  batch = next(training.batches(range(1)))
-  task = training.run.task
-  spec = batch_spec.train_batch(
-      training.run.config, training.rows, answers=task.needs_answers, wanted=task.wanted
-  )
-  assert {name: (field.shape, field.dtype) for name, field in batch.items()} == {
-      name: (field.shape, field.dtype) for name, field in spec.items()
-  }
-
-
-def test_nothing_is_compiled_twice(data, tmp_path) -> None:
+def test_nothing_is_compiled_twice(tmp_path) -> None:
   """What the planner compiles takes the real state and batch; and so it is at the next step."""
-  training = _training(CPU, data["features"], tmp_path / "run")
+  training = _training(tiny.prepare(tmp_path), tmp_path / "run")
   run = training.run
-  where = sharding.batch_sharding(run.mesh)
-  spec = batch_spec.train_batch(
-      run.config, training.rows, answers=run.task.needs_answers, wanted=run.task.wanted
-  )
-  spec = {k: jax.ShapeDtypeStruct(v.shape, v.dtype, sharding=where) for k, v in spec.items()}
-  compiled = training.step.lower(training.abstract, spec).compile()
+  planned = compile_lib.abstract_batch(run.config, training.rows, run.task, run.mesh)
+  compiled = training.step.lower(training.abstract, planned).compile()
   state = train_step.new_state(run.model, run.config, run.mesh, training.tx)
   for batch in training.batches(range(2)):
     state, _ = compiled(state, batch)  # Raises on another shape, type or sharding.
@@ -189,34 +157,3 @@ def test_a_plan_reads_no_data(tmp_path, capsys, monkeypatch) -> None:
 def test_no_batch_is_looked_for_where_the_memory_is_not_known() -> None:
   with pytest.raises(UserError, match=r"--find_batch: the memory of 'cpu:4' is not known"):
     plan(config_lib.load_config(CPU), "cpu:4", find_batch=True)
-
-
-@pytest.fixture
-def tpu() -> Target:
-  pytest.importorskip("libtpu", reason="libtpu, the compiler for TPUs, is not installed")
-  return open_target("v5e:2x2")
-
-
-def test_a_layout_that_does_not_exist_is_named(tpu: Target) -> None:
-  with pytest.raises(UserError, match=r"--topology=v5e:3x5: .*needs a layout that exists"):
-    open_target("v5e:3x5")
-
-
-@pytest.mark.slow
-def test_a_tpu_that_is_not_here(tpu: Target) -> None:
-  config = config_lib.load_config(CPU, {"mesh.data": 1, "mesh.fsdp": -1, "sharding.min_size": 0})
-  compiled = compile_lib.compile_step(config, tpu)
-  assert report.fits(compiled, CHIPS["v5e"])
-  assert report.collective_totals(compiled.collectives)["all-gather"]["bytes"] > 0
-
-
-@pytest.mark.slow
-def test_the_largest_batch_of_a_tpu(tpu: Target, monkeypatch, capsys) -> None:
-  """Four rows a chip need some 20 MB; on one of 26 MB the search goes on until it is too much."""
-  config = config_lib.load_config(CPU, {"data.sources.captions.rows": 8})
-  small = dataclasses.replace(CHIPS["v5e"], memory_bytes=26e6)
-  monkeypatch.setattr(run, "open_target", lambda name: dataclasses.replace(tpu, chip=small))
-  most = plan(config, "v5e:2x2", find_batch=True)["largest_batch_per_chip"]
-  said = capsys.readouterr().out
-  assert most >= 4
-  assert f"{most} rows a chip: fit\n" in said and "rows a chip: do not fit" in said

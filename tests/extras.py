@@ -1,0 +1,16 @@
+"""Packages that only an extra installs, and the tests that need them."""
+
+import importlib.util
+import os
+
+import pytest
+
+
+def need(module: str, extra: str) -> None:
+  """Skips a test where the module is not installed; with MLA_JAX_REQUIRE_<EXTRA>=1 it fails."""
+  if importlib.util.find_spec(module) is not None:
+    return
+  message = f"{module} is not installed: it comes with mla_jax[{extra}]"
+  if os.environ.get(f"MLA_JAX_REQUIRE_{extra.upper()}") == "1":
+    pytest.fail(message)
+  pytest.skip(message)
