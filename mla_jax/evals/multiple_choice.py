@@ -75,10 +75,9 @@ def accuracy(
   """
   right = points(scores, answers, mask)
   if answered is not None:
-    inputs.check_lengths(len(right), "question", answered=answered)
-    right = right * np.asarray(answered, bool)
+    right = right * inputs.array("answered", answered, "truth values", questions=len(right))
   clusters = inputs.clusters_of(clusters, len(right))
-  inputs.check_lengths(len(right), "question", types=types, clusters=clusters)
+  inputs.check_lengths(len(right), "question", types=types)
   candidates = np.asarray(scores).shape[1] if mask is None else np.asarray(mask).sum(axis=1)
   percents = {"accuracy": 100.0 * right, "chance": 100.0 / candidates * np.ones(len(right))}
   interval = bootstrap.mean_interval(
@@ -97,20 +96,10 @@ def _check(
     answers: Int[np.ndarray, " n"],
     mask: Bool[np.ndarray, "n K"] | None,
 ) -> tuple[Float[np.ndarray, "n K"], Int[np.ndarray, " n"], Bool[np.ndarray, "n K"]]:
-  scores, answers = np.asarray(scores), np.asarray(answers)
   inputs.check_lengths(len(answers), "question", scores=scores)
-  if scores.ndim != 2:
-    raise UserError(f"evaluation: scores {scores.shape}: give [questions, candidates]")
-  mask = np.ones(scores.shape, bool) if mask is None else np.asarray(mask)
-  if mask.shape != scores.shape or mask.dtype != bool:
-    raise UserError(
-        f"evaluation: mask {mask.dtype} {mask.shape} for scores {scores.shape}: give one truth "
-        "value a candidate"
-    )
-  if answers.ndim != 1 or not np.issubdtype(answers.dtype, np.integer):
-    raise UserError(
-        f"evaluation: answers of type {answers.dtype} {answers.shape}: give one index a question"
-    )
+  answers = inputs.array("answers", answers, "integers", questions=None)
+  scores = inputs.array("scores", scores, "numbers", questions=len(answers), candidates=None)
+  mask = inputs.mask_of(mask, questions=len(answers), candidates=scores.shape[1])
   inside = (answers >= 0) & (answers < scores.shape[1])
   inside[inside] = mask[inside, answers[inside]]
   if not inside.all():

@@ -12,7 +12,7 @@ from mla_jax.evals.question_types import QuestionTypes
 
 
 def accuracy(
-    predicted: Sequence[str] | Sequence[int] | Shaped[np.ndarray, " n"],
+    predicted: Sequence[str | None] | Sequence[int] | Shaped[np.ndarray, " n"],
     answers: Sequence[str],
     types: Sequence[str] | Sequence[int],
     vocabulary: Sequence[str],
@@ -32,7 +32,7 @@ def accuracy(
   first occur in the file, and divides by 4,021 instead of 5,600 on test.
 
   Args:
-    predicted: n answers, or n indices into `vocabulary`; -1 = no answer, always wrong.
+    predicted: n answers, None = none; or n indices into `vocabulary`, -1 = none. None is wrong.
     answers: n true answers.
     types: n question types, e.g. the first word; with `dataset_types` as annotated or by name.
     vocabulary: the answers a model can give, from the training split only.
@@ -53,10 +53,9 @@ def accuracy(
     UserError: no question, lists of different length, an unknown type, or a predicted index
       outside the vocabulary.
   """
+  inputs.check_lengths(len(answers), "question", predictions=predicted, types=types)
+  inputs.array("answers", answers, "names", questions=None)
   clusters = inputs.clusters_of(clusters, len(answers))
-  inputs.check_lengths(
-      len(answers), "question", predictions=predicted, types=types, clusters=clusters
-  )
   known = set(vocabulary)
   answerable = np.array([answer in known for answer in answers])
   chosen = _as_answers(predicted, vocabulary)
@@ -68,6 +67,7 @@ def accuracy(
   more = {}
   if references is not None:
     inputs.check_lengths(len(answers), "question", references=references)
+    inputs.check_lists("references", references, "answers")
     any_right, any_answerable = _any_reference(chosen, references, known)
     more = {
         "accuracy_any_reference": float(100.0 * np.mean(right | any_right)),
@@ -92,15 +92,12 @@ def _any_reference(
 
 
 def _as_answers(
-    predicted: Sequence[str] | Sequence[int] | Shaped[np.ndarray, " n"], vocabulary: Sequence[str]
+    predicted: Sequence[str | None] | Sequence[int] | Shaped[np.ndarray, " n"],
+    vocabulary: Sequence[str],
 ) -> list[str | None]:
-  if isinstance(predicted[0], str):
-    return [str(answer) for answer in predicted]
-  indices = np.asarray(predicted)
-  if not np.issubdtype(indices.dtype, np.integer):
-    raise UserError(
-        f"evaluation: predictions of type {indices.dtype}: give answers or indices of answers"
-    )
+  if all(answer is None or isinstance(answer, str) for answer in predicted):
+    return [None if answer is None else str(answer) for answer in predicted]
+  indices = inputs.array("predictions that are not answers", predicted, "integers", questions=None)
   outside = np.flatnonzero((indices < -1) | (indices >= len(vocabulary)))
   if len(outside):
     raise UserError(
