@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from jaxtyping import Bool, Shaped
+from jaxtyping import Bool, Float, Shaped
 import numpy as np
 
 from mla_jax.errors import UserError
@@ -54,31 +54,43 @@ def accuracy(
       outside the vocabulary.
   """
   inputs.check_lengths(len(answers), "question", predictions=predicted, types=types)
-  inputs.array("answers", answers, "names", questions=None)
   clusters = inputs.clusters_of(clusters, len(answers))
+  values = columns(predicted, answers, vocabulary, references=references)
+  interval = bootstrap.mean_interval(
+      values["accuracy"][:, None], clusters, resamples=resamples, seed=seed
+  )
+  by_type = {name: values[name] for name in ("accuracy", "ceiling")}
+  return {
+      **{name: float(np.mean(column)) for name, column in values.items()},
+      **question_types.tables(by_type, types, dataset_types),
+      "questions": len(answers),
+      "interval": interval[0].tolist(),
+  }
+
+
+def columns(
+    predicted: Sequence[str | None] | Sequence[int] | Shaped[np.ndarray, " n"],
+    answers: Sequence[str],
+    vocabulary: Sequence[str],
+    *,
+    references: Sequence[Sequence[str]] | None = None,
+) -> dict[str, Float[np.ndarray, " n"]]:
+  """What each question adds to the means of `accuracy`, by their names; arguments as there."""
+  inputs.check_lengths(len(answers), "question", predictions=predicted)
+  inputs.array("answers", answers, "names", questions=None)
   known = set(vocabulary)
   answerable = np.array([answer in known for answer in answers])
   chosen = _as_answers(predicted, vocabulary)
   right = answerable & _equal(chosen, answers)
-  interval = bootstrap.mean_interval(
-      100.0 * right[:, None], clusters, resamples=resamples, seed=seed
-  )
-  percents = {"accuracy": 100.0 * right, "ceiling": 100.0 * answerable}
-  more = {}
-  if references is not None:
-    inputs.check_lengths(len(answers), "question", references=references)
-    inputs.check_lists("references", references, "answers")
-    any_right, any_answerable = _any_reference(chosen, references, known)
-    more = {
-        "accuracy_any_reference": float(100.0 * np.mean(right | any_right)),
-        "ceiling_any_reference": float(100.0 * np.mean(answerable | any_answerable)),
-    }
-  return {
-      **{name: float(np.mean(values)) for name, values in percents.items()},
-      **question_types.tables(percents, types, dataset_types),
-      "questions": len(answers),
-      "interval": interval[0].tolist(),
-      **more,
+  found = {"accuracy": 100.0 * right, "ceiling": 100.0 * answerable}
+  if references is None:
+    return found
+  inputs.check_lengths(len(answers), "question", references=references)
+  inputs.check_lists("references", references, "answers")
+  any_right, any_answerable = _any_reference(chosen, references, known)
+  return found | {
+      "accuracy_any_reference": 100.0 * (right | any_right),
+      "ceiling_any_reference": 100.0 * (answerable | any_answerable),
   }
 
 

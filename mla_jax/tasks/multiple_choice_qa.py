@@ -22,7 +22,7 @@ from mla_jax.data.subtitles import spoken
 from mla_jax.data.task_fields import TaskFields, candidate_texts
 from mla_jax.data.text import Tokenizer
 from mla_jax.errors import UserError
-from mla_jax.evals import multiple_choice
+from mla_jax.evals import dumps, multiple_choice
 from mla_jax.models.mla import MLA, Encoded
 from mla_jax.models.primitives import MASKED_LOGIT
 from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params, Task
@@ -173,6 +173,7 @@ def _evaluation(resamples: int, texts: Texts, scores: np.ndarray) -> Evaluation:
       dataset_types=dataset_types(texts, records),
       resamples=resamples,
   ) | without_video(texts, points)
+  added = dumps.row_metrics({"accuracy": 100.0 * points})
   chosen = np.where(asked, np.where(mask, scores, -np.inf).argmax(axis=1), -1)
   rows = [
       {
@@ -186,6 +187,7 @@ def _evaluation(resamples: int, texts: Texts, scores: np.ndarray) -> Evaluation:
           "predicted_index": int(chosen[place]),
           "scores": scores[place][mask[place]].tolist() if asked[place] else [],
           "correct": bool(points[place] == 1.0),
+          "metrics": added[place],
           **mark(texts, place),
       }
       for place, record in enumerate(records)
