@@ -155,6 +155,15 @@ def cut_texts(
   return found
 
 
+def _also_right(records: Sequence[TextRecord], most: int) -> np.ndarray:
+  """Bool `[n, most]`: candidates of the answer's text, where annotations give the text alone."""
+  also = np.zeros((len(records), most), bool)
+  for row, record in enumerate(records):
+    for place, candidate in enumerate(record.candidates):
+      also[row, place] = candidate in record.references
+  return also
+
+
 def _evaluation(resamples: int, texts: Texts, scores: np.ndarray) -> Evaluation:
   """Of all questions: those whose video is missing are wrong, and rows of the dump too."""
   records = texts.read_all()
@@ -162,12 +171,14 @@ def _evaluation(resamples: int, texts: Texts, scores: np.ndarray) -> Evaluation:
   scores = np.concatenate([scores, np.zeros((texts.missing, scores.shape[1]), scores.dtype)])
   mask = np.arange(scores.shape[1]) < np.array([[len(r.candidates)] for r in records])
   answers = np.array([record.answer_index for record in records])
-  points = multiple_choice.points(scores, answers, mask) * asked
+  also = _also_right(records, scores.shape[1])
+  points = multiple_choice.points(scores, answers, mask, also) * asked
   metrics: dict[str, Any] = multiple_choice.accuracy(
       scores,
       answers,
       [record.question_type for record in records],
       mask=mask,
+      also=also,
       answered=asked,
       clusters=np.array([record.video_id for record in records]),
       dataset_types=dataset_types(texts, records),

@@ -81,6 +81,15 @@ def test_multiple_choice_with_ties(missing: int) -> None:
   )
 
 
+def test_either_of_two_equal_candidates_is_right_where_the_answer_is_a_text() -> None:
+  fields = {"answer_index": [1] * 2, "candidates": [("x", "y", "y")] * 2, "answer": ["y"] * 2}
+  records = questions(2, references=[("y",), ()], **fields)
+  scores = np.array([[0.0, 0.0, 1.0]] * 2, np.float32)
+  found = multiple_choice_qa._evaluation(5, texts_of(records), scores)
+  assert [row["correct"] for row in found.rows] == [True, False]
+  check(found, {"accuracy": 50.0})
+
+
 @pytest.mark.parametrize("missing", [0, 4])
 @pytest.mark.parametrize("with_references", [False, True])
 def test_open_ended(missing: int, with_references: bool) -> None:
