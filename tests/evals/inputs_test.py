@@ -17,6 +17,7 @@ from mla_jax.evals import (
     localisation,
     multiple_choice,
     qa,
+    rescoring,
     retrieval,
     wups,
 )
@@ -53,6 +54,10 @@ BAD: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] = [
     (answer, ([None, 1, 1], A, TYPES), {}, "predictions .*give integers"),
     (answer, (A, [["a"]] * 3, TYPES), {}, r"answers .*\(3, 1\)"),
     (answer, (A, A, TYPES), {"references": A}, "references of question 0 are 'a', not a list"),
+    (answer, (A, A, [["what"]] * 3), {}, r"types .*\(3, 1\)"),
+    (choose, (SQUARE, FIRST, "abc"), {}, "types of type <U3"),
+    (rescoring.rescored, (SQUARE.astype(str), FIRST), {}, "scores of type <U32"),
+    (rescoring.dual_softmax, ([[1.0], [1.0, 2.0]],), {}, "scores are lists of different lengths"),
     (moments, (np.zeros((3, 21)), [[0, 0]] * 3), {}, r"sentence 0 has the times \[0, 0\]"),
     (moments, (np.zeros((1, 21)), [5]), {}, "sentence 0 has the times 5"),
     (moments, (np.zeros((1, 21, 1)), [[[0, 0]]]), {}, r"scores .*\(1, 21, 1\)"),
