@@ -46,10 +46,14 @@ def main(argv: list[str]) -> None:
 def _print(result: dict[str, Any], gained: Pairs, lost: Pairs) -> None:
   print(f"{result['examples']:,} examples of {result['videos']:,} videos; differences are B - A")
   for name, found in result["metrics"].items():
-    print(_line(name, found))
+    of = "" if found["examples"] == result["examples"] else f" (of {found['examples']:,})"
+    print(_line(name + of, found))
   for kind, found in result["by_type"].items():
     for name in result["metrics"]:
-      print(_line(f"  {kind or 'no type'} ({found['examples']:,})", found[name]))
+      if name in found:
+        print(_line(f"  {kind or 'no type'} ({found[name]['examples']:,})", found[name]))
+  if result["not_compared"]:
+    print(f"not compared, since one run alone has them: {', '.join(result['not_compared'])}")
   for name, pairs in (("gained: B alone is right", gained), ("lost: A alone is right", lost)):
     print(f"{len(pairs):,} {name}")
     for a, b in pairs[:_SHOWN]:
@@ -58,7 +62,7 @@ def _print(result: dict[str, Any], gained: Pairs, lost: Pairs) -> None:
 
 def _line(name: str, found: dict[str, Any]) -> str:
   low, high = found["interval"]
-  better = " (lower is better)" if name in comparison.LOWER_IS_BETTER else ""
+  better = " (lower is better)" if comparison.lower_is_better(name.split(" (")[0]) else ""
   return (
       f"{name + better:32} A {found['a']:.2f}  B {found['b']:.2f}  {found['difference']:+.2f}"
       f" [{low:+.2f}, {high:+.2f}]  p={found['p_value']:.4f}"

@@ -54,6 +54,24 @@ def test_two_workdirs(runs: tuple[pathlib.Path, pathlib.Path], tmp_path: pathlib
   assert flipped[0]["a"]["predicted"] == "cat"
 
 
+def test_what_a_metric_is_of_and_what_is_not_compared_is_printed(
+    tmp_path: pathlib.Path,
+) -> None:
+  rows = [
+      {"id": i, "video": f"v{i // 2}", "rank": 1.0 + i, "ties": 0} | (
+          {"video_rank": 2.0 + i, "video_ties": 0} if i % 2 == 0 else {})
+      for i in range(4)
+  ]
+  older = [{k: v for k, v in row.items() if not k.startswith("video_")} for row in rows]
+  dump, other = write(tmp_path / "a.jsonl", rows), write(tmp_path / "b.jsonl", older)
+  lines = compare(dump, dump, "--resamples=5").stdout.splitlines()
+  assert any(line.startswith("recall_at_1   ") for line in lines)
+  assert any(line.startswith("video_to_text_mean_rank (of 2) (lower is better)") for line in lines)
+  assert not any("not compared" in line for line in lines)
+  said = compare(dump, other, "--resamples=5").stdout
+  assert "not compared, since one run alone has them: video_to_text_mean_rank, " in said
+
+
 def test_what_is_wrong_is_one_line(
     runs: tuple[pathlib.Path, pathlib.Path], tmp_path: pathlib.Path
 ) -> None:

@@ -189,7 +189,7 @@ def _text_damage(
     return f"a segment is outside its text: {record.segments}"
   if record.answer_index >= 0 and record.candidates[record.answer_index :][:1] != (record.answer,):
     return f"its answer is not candidate {record.answer_index} of {len(record.candidates)}"
-  if any(not 0 <= start < end for start, end in record.moments):
+  if any(not start < end for start, end in record.moments):
     return f"a moment is no span of time: {record.moments}"
   return ""
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from jaxtyping import Bool, Float
 import numpy as np
 
-from mla_jax.evals import localisation
+from mla_jax.evals import inputs, localisation
 
 
 def of_windows(
@@ -26,7 +26,14 @@ def of_windows(
     scores: `[P]`, higher is better.
     truth: `[G, 2]` s, G >= 1.
     thresholds: IoUs.
+
+  Raises:
+    UserError: as many scores as windows are not there, no true window, other shapes, NaN.
   """
+  scores = inputs.finite("scores", scores, windows=None)
+  windows = inputs.finite("windows", windows, windows=len(scores), ends=2)
+  inputs.check_lengths(len(truth), "true window")
+  truth = inputs.finite("true windows", truth, windows=None, ends=2)
   order = np.argsort(-scores, kind="stable")
   iou = localisation.temporal_iou(windows[order][:, None], truth)
   found = np.stack([_matched(iou, threshold) for threshold in thresholds])
@@ -48,7 +55,13 @@ def of_clips(scores: Float[np.ndarray, " C"], relevant: Bool[np.ndarray, " C"]) 
   Args:
     scores: `[C]`, higher is better.
     relevant: `[C]`.
+
+  Raises:
+    UserError: no clip, lists that do not fit, NaN.
   """
+  inputs.check_lengths(len(scores), "clip")
+  scores = inputs.finite("scores", scores, clips=None)
+  relevant = inputs.array("relevant", relevant, "truth values", clips=len(scores))
   if relevant.all() or not relevant.any():
     return float(relevant.all())
   order = np.argsort(-scores, kind="stable")

@@ -53,19 +53,21 @@ def errors(
   Raises:
     UserError: no question, lists of different length, NaN, or a label outside 0 .. 10.
   """
-  labels = np.asarray(labels)
+  values = columns(predicted, labels)
   clusters = inputs.clusters_of(clusters, len(labels))
-  inputs.check_lengths(len(labels), "question", predictions=predicted, clusters=clusters)
-  _check_labels(labels)
-  columns = _columns(as_counts(predicted), labels)
-  means, interval = bootstrap.named_means(columns, clusters, resamples=resamples, seed=seed)
+  means, interval = bootstrap.named_means(values, clusters, resamples=resamples, seed=seed)
   return {**means, "questions": len(labels), "interval": interval}
 
 
-def _columns(
-    counts: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"]
+def columns(
+    predicted: Num[np.ndarray, " n"], labels: Int[np.ndarray, " n"]
 ) -> dict[str, Float[np.ndarray, " n"]]:
-  found = {}
+  """What each question adds to the means of `errors`, by their names; arguments as there."""
+  inputs.check_lengths(len(labels), "question")
+  labels = inputs.array("labels", labels, "integers", questions=None)
+  inputs.array("predictions", predicted, "numbers", questions=len(labels))
+  _check_labels(labels)
+  counts, found = as_counts(predicted), {}
   for kind, label in (("raw", labels), ("clipped", np.clip(labels, LOW, HIGH))):
     found[f"mse_{kind}_labels"] = (counts - label).astype(np.float64) ** 2
     found[f"accuracy_{kind}_labels"] = 100.0 * (counts == label)
@@ -73,10 +75,6 @@ def _columns(
 
 
 def _check_labels(labels: Int[np.ndarray, " n"]) -> None:
-  if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-    raise UserError(
-        f"evaluation: labels of type {labels.dtype} {labels.shape}: give one count a question"
-    )
   wrong = np.flatnonzero((labels < 0) | (labels > HIGH))
   if len(wrong):
     raise UserError(

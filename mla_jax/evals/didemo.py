@@ -53,14 +53,25 @@ def accuracy(
   Raises:
     UserError: no sentence, shapes that do not fit, NaN, or a moment that is none of `MOMENTS`.
   """
+  values = columns(scores, times, mask=mask, seed=seed)
+  clusters = inputs.clusters_of(clusters, len(times))
+  means, interval = bootstrap.named_means(values, clusters, resamples=resamples, seed=seed)
+  return {**means, "sentences": len(times), "interval": interval}
+
+
+def columns(
+    scores: Float[np.ndarray, "n 21"],
+    times: Sequence[Sequence[Sequence[int]]],
+    *,
+    mask: Bool[np.ndarray, "n 21"] | None = None,
+    seed: int = 0,
+) -> dict[str, Float[np.ndarray, " n"]]:
+  """What each sentence adds to the means of `accuracy`, by their names; arguments as there."""
   scores = _check(scores, mask)
-  clusters = inputs.clusters_of(clusters, len(scores))
-  inputs.check_lengths(len(scores), "sentence", times=times, clusters=clusters)
+  inputs.check_lengths(len(scores), "sentence", times=times)
   annotated = [_places(row, moments) for row, moments in enumerate(times)]
   values = 100.0 * _values(scores, annotated, np.random.default_rng(seed))
-  columns = dict(zip(_NAMES, values.T, strict=True))
-  means, interval = bootstrap.named_means(columns, clusters, resamples=resamples, seed=seed)
-  return {**means, "sentences": len(scores), "interval": interval}
+  return dict(zip(_NAMES, values.T, strict=True))
 
 
 def moment_iou() -> Float[np.ndarray, "21 21"]:
@@ -89,10 +100,13 @@ def _values(
 
 def _places(row: int, moments: Sequence[Sequence[int]]) -> Int[np.ndarray, " a"]:
   """Where the annotated moments stand among `MOMENTS`."""
-  found = [_PLACE.get(tuple(moment)) for moment in moments]
+  try:
+    found = [_PLACE.get(tuple(moment)) for moment in moments]
+  except TypeError:  # A number in the place of a pair.
+    found = []
   if not found or None in found:
     raise UserError(
-        f"evaluation: sentence {row} has the times {list(moments)}: give one (first, last) chunk "
+        f"evaluation: sentence {row} has the times {moments!r}: give one (first, last) chunk "
         f"of 0 .. {CHUNKS - 1} an annotator"
     )
   return np.array(found, np.int64)
@@ -101,11 +115,7 @@ def _places(row: int, moments: Sequence[Sequence[int]]) -> Int[np.ndarray, " a"]
 def _check(
     scores: Float[np.ndarray, "n 21"], mask: Bool[np.ndarray, "n 21"] | None
 ) -> Float[np.ndarray, "n 21"]:
-  scores = np.asarray(scores)
   inputs.check_lengths(len(scores), "sentence")
-  mask = np.ones(scores.shape, bool) if mask is None else np.asarray(mask)
-  if scores.ndim != 2 or scores.shape[1] != len(MOMENTS) or mask.shape != scores.shape:
-    raise UserError(
-        f"evaluation: scores {scores.shape}, mask {mask.shape}: give [sentences, {len(MOMENTS)}]"
-    )
+  scores = inputs.array("scores", scores, "numbers", sentences=None, moments=len(MOMENTS))
+  mask = inputs.mask_of(mask, sentences=len(scores), moments=len(MOMENTS))
   return np.where(mask, inputs.finite("scores", np.where(mask, scores, 0.0)), -np.inf)

@@ -1,9 +1,13 @@
 """Per-example dumps of an evaluation (`WORKDIR/eval/<dataset>_<split>.jsonl`): read and joined."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import json
+import math
 import pathlib
 from typing import Any
+
+from jaxtyping import Float
+import numpy as np
 
 from mla_jax.errors import UserError
 
@@ -66,6 +70,21 @@ def read_dump(path: str | pathlib.Path) -> list[Row]:
     rows.append(row)
   if not rows:
     raise UserError(f"{path}: no example in it: evaluate the run again")
+  return rows
+
+
+def row_metrics(columns: Mapping[str, Float[np.ndarray, " n"]]) -> list[dict[str, float]]:
+  """The "metrics" of n rows: what each example adds to the evaluation's means, by their names.
+
+  Args:
+    columns: metric -> `[n]`, in its own unit; NaN where an example is none of the metric's, which
+      is then not in its row.
+  """
+  rows: list[dict[str, float]] = [{} for _ in next(iter(columns.values()))]
+  for name, values in columns.items():
+    for row, value in zip(rows, values.tolist(), strict=True):
+      if not math.isnan(value):
+        row[name] = value
   return rows
 
 

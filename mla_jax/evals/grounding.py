@@ -1,6 +1,6 @@
 """Whether a question's evidence was found: NExT-GQA's overlap with the best of several windows."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import Any
 
 from jaxtyping import Bool, Float, Shaped
@@ -47,17 +47,27 @@ def grounding(
   Raises:
     UserError: no question, lists that do not fit, NaN, or a question without a true window.
   """
-  windows = inputs.finite("windows", windows)
-  clusters = inputs.clusters_of(clusters, len(windows))
-  inputs.check_lengths(len(windows), "question", truth=truth, clusters=clusters)
-  if windows.shape != (len(truth), 2):
-    raise UserError(f"evaluation: windows {windows.shape}: give [n, 2]")
-  given = np.ones(len(windows), bool) if given is None else np.asarray(given, bool)
-  inputs.check_lengths(len(windows), "question", given=given)
+  values = columns(windows, truth, correct=correct, given=given)
+  clusters = inputs.clusters_of(clusters, len(truth))
+  means, interval = bootstrap.named_means(values, clusters, resamples=resamples, seed=seed)
+  return {**means, "questions": len(truth), "interval": interval}
+
+
+def columns(
+    windows: Float[np.ndarray, "n 2"],
+    truth: Sequence[Sequence[Sequence[float]]],
+    *,
+    correct: Bool[np.ndarray, " n"] | None = None,
+    given: Bool[np.ndarray, " n"] | None = None,
+) -> dict[str, Float[np.ndarray, " n"]]:
+  """What each question adds to the means of `grounding`, by their names; arguments as there."""
+  inputs.check_lengths(len(windows), "question", truth=truth)
+  windows = inputs.finite("windows", windows, questions=None, ends=2)
+  located = inputs.mask_of(given, questions=len(windows))
   best = np.array([
-      _best(i, windows[i], true) if given[i] else (0.0, 0.0) for i, true in enumerate(truth)
+      _best(i, windows[i], true) if located[i] else (0.0, 0.0) for i, true in enumerate(truth)
   ])
-  columns = {
+  found = {
       name: 100.0 * column
       for kind, values in zip(("iou", "iop"), best.T, strict=True)
       for name, column in {
@@ -65,24 +75,22 @@ def grounding(
       }.items()
   }
   if correct is not None:
-    inputs.check_lengths(len(windows), "question", correct=correct)
-    right = np.asarray(correct, bool)
-    columns |= {
+    right = inputs.array("correct", correct, "truth values", questions=len(windows))
+    found |= {
         "accuracy": 100.0 * right,
         "acc_gqa": 100.0 * (right & (best[:, 1] >= 0.5)),
         "asa": 100.0 * (right & (best[:, 0] >= 0.5)),
     }
-  means, interval = bootstrap.named_means(columns, clusters, resamples=resamples, seed=seed)
-  return {**means, "questions": len(windows), "interval": interval}
+  return found
 
 
 def _best(
     place: int, window: Float[np.ndarray, "2"], true: Sequence[Sequence[float]]
 ) -> tuple[float, float]:
   """The highest IoU and the highest IoP of a window with any of the true ones."""
-  if not len(true):
+  if isinstance(true, Sized) and not len(true):
     raise UserError(f"evaluation: question {place} has no true window: leave it out")
-  windows = inputs.finite("true windows", np.array(true, np.float64)).reshape(-1, 2)
+  windows = inputs.finite(f"question {place}: true windows", true, windows=None, ends=2)
   start, end = window
   inside = np.minimum(windows[:, 1], end) - np.maximum(windows[:, 0], start)
   if end == start:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
-from typing import Any
+from typing import Any, TypeAlias
 
 from jaxtyping import Float
 import numpy as np
@@ -14,6 +14,8 @@ THRESHOLDS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
 LEVELS = {"Fair": 2, "Good": 3, "VeryGood": 4}  # Least score of a positive clip.
 LENGTHS = {"short": (0, 10), "middle": (10, 30), "long": (30, 150), "full": (0, np.inf)}  # Seconds.
 _MOST_WINDOWS = 10
+
+Brief: TypeAlias = dict[str, Float[np.ndarray, " n"]]  # Of the short names.
 
 
 def evaluate(
@@ -52,24 +54,27 @@ def evaluate(
       that are not finite.
   """
   queries = read_queries(predictions, truth)
-  found: dict[str, Any] = {"queries": len(queries)}
-  brief: dict[str, tuple[np.ndarray, list[str]]] = {}
-  if queries[0].windows is not None:
-    for name, lengths in LENGTHS.items():
-      chosen = [q for q in (_of_length(q, *lengths) for q in queries) if len(q.truth)]
-      if chosen:
-        found[name] = _moments(name, chosen, brief)
-  if queries[0].scores is not None:
-    for level, least in LEVELS.items():
-      found[f"HL-min-{level}"] = _highlights(level, least, queries, official, brief)
-  options = {"resamples": resamples, "seed": seed}
-  return found | {
-      "brief": {name: float(values.mean()) for name, (values, _) in brief.items()},
-      "interval": {
-          name: bootstrap.mean_interval(values[:, None], np.array(videos), **options)[0].tolist()
-          for name, (values, videos) in brief.items()
-      },
-  }
+  found, brief = _measure(queries, official)
+  videos = np.array([query.video for query in queries])
+  means, interval = {}, {}
+  for name, values in brief.items():
+    asked = ~np.isnan(values)
+    means[name] = float(values[asked].mean())
+    interval[name] = bootstrap.mean_interval(
+        values[asked, None], videos[asked], resamples=resamples, seed=seed
+    )[0].tolist()
+  return {"queries": len(queries)} | found | {"brief": means, "interval": interval}
+
+
+def columns(
+    predictions: Sequence[Row], truth: Sequence[Row], *, official: bool = False
+) -> Brief:
+  """What each query adds to the means of "brief" of `evaluate`, by their names.
+
+  Arguments and errors as there; in the order of `truth`, NaN where a query has no true window of
+  the metric's lengths.
+  """
+  return _measure(read_queries(predictions, truth), official)[1]
 
 
 def rounded(metrics: Any) -> Any:
@@ -79,19 +84,34 @@ def rounded(metrics: Any) -> Any:
   return float(f"{metrics:.2f}") if isinstance(metrics, float) else metrics
 
 
-def _moments(
-    name: str, queries: Sequence[Query], brief: dict[str, tuple[np.ndarray, list[str]]]
-) -> dict[str, dict[str, float]]:
-  """MR-mAP and MR-R1 of the queries; their columns of the short names go into `brief`."""
-  precision = 100.0 * np.stack([_window_precision(query) for query in queries])
-  recall = 100.0 * np.stack([_first_window_hits(query) for query in queries])
-  videos = [query.video for query in queries]
-  brief[f"MR-{name}-mAP"] = (precision.mean(axis=1), videos)
+def _measure(queries: Sequence[Query], official: bool) -> tuple[dict[str, Any], Brief]:
+  """The long names of `evaluate` with their means, and the columns of the short ones."""
+  found: dict[str, Any] = {}
+  brief: Brief = {}
+  if queries[0].windows is not None:
+    for name, lengths in LENGTHS.items():
+      inside = [_of_length(query, *lengths) for query in queries]
+      if any(len(query.truth) for query in inside):
+        found[name] = _moments(name, inside, brief)
+  if queries[0].scores is not None:
+    for level, least in LEVELS.items():
+      found[f"HL-min-{level}"] = _highlights(level, least, queries, official, brief)
+  return found, brief
+
+
+def _moments(name: str, queries: Sequence[Query], brief: Brief) -> dict[str, dict[str, float]]:
+  """MR-mAP and MR-R1 of the queries with true windows; the short names' columns go into `brief`."""
+  asked = np.array([len(query.truth) > 0 for query in queries])
+  chosen = [query for query in queries if len(query.truth)]
+  precision = 100.0 * np.stack([_window_precision(query) for query in chosen])
+  recall = 100.0 * np.stack([_first_window_hits(query) for query in chosen])
+  values = {f"MR-{name}-mAP": precision.mean(axis=1)}
   if name == "full":
-    for key, column in (("0.5", 0), ("0.75", 5)):
-      brief[f"MR-full-mAP@{key}"] = (precision[:, column], videos)
-    for key, column in (("0.5", 0), ("0.7", 4)):
-      brief[f"MR-full-R1@{key}"] = (recall[:, column], videos)
+    values |= {f"MR-full-mAP@{key}": precision[:, i] for key, i in (("0.5", 0), ("0.75", 5))}
+    values |= {f"MR-full-R1@{key}": recall[:, i] for key, i in (("0.5", 0), ("0.7", 4))}
+  for key, column in values.items():
+    brief[key] = np.full(len(queries), np.nan)
+    brief[key][asked] = column
   keys = [str(threshold) for threshold in THRESHOLDS]
   return {
       "MR-mAP": dict(zip(keys, precision.mean(axis=0).tolist(), strict=True))
@@ -105,16 +125,15 @@ def _highlights(
     least: int,
     queries: Sequence[Query],
     official: bool,
-    brief: dict[str, tuple[np.ndarray, list[str]]],
+    brief: Brief,
 ) -> dict[str, float]:
-  videos = [query.video for query in queries]
-  columns: dict[str, Callable[[Query, int, bool], float]] = {
+  functions: dict[str, Callable[[Query, int, bool], float]] = {
       "HL-mAP": _clip_precision, "HL-Hit1": _clip_hit
   }
   means = {}
-  for name, function in columns.items():
+  for name, function in functions.items():
     values = 100.0 * np.array([function(query, least, official) for query in queries])
-    brief[f"HL-min-{level}-{name.removeprefix('HL-')}"] = (values, videos)
+    brief[f"HL-min-{level}-{name.removeprefix('HL-')}"] = values
     means[name] = float(values.mean())
   return means
 

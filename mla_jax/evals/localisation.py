@@ -7,7 +7,6 @@ from typing import Any, Literal
 from jaxtyping import Bool, Float, Int, Shaped
 import numpy as np
 
-from mla_jax.errors import UserError
 from mla_jax.evals import bootstrap, inputs
 
 THRESHOLDS = (0.3, 0.5, 0.7)
@@ -63,23 +62,36 @@ def recall_at_iou(
   Raises:
     UserError: no query, shapes that do not fit, NaN or infinity.
   """
-  windows, scores, truth, mask = _check(windows, scores, truth, mask)
+  values = columns(windows, scores, truth, mask=mask, recalls=recalls, thresholds=thresholds)
+  truth = np.asarray(truth)
   clusters = inputs.clusters_of(clusters, len(truth))
-  inputs.check_lengths(len(truth), "query", clusters=clusters)
-  iou = np.where(mask, temporal_iou(windows, truth[:, None]), 0.0)
-  places = _Places(np.where(mask, scores, -np.inf), mask)
-  columns = {
-      f"recall_at_{n}_iou_{m:g}": 100.0 * places.any_within(n, iou >= m)
-      for n in recalls
-      for m in thresholds
-  } | {"mean_iou": 100.0 * places.mean_of_first(iou)}
-  means, interval = bootstrap.named_means(columns, clusters, resamples=resamples, seed=seed)
+  means, interval = bootstrap.named_means(values, clusters, resamples=resamples, seed=seed)
   return {
       **means,
       "queries": len(truth),
       "moments_without_length": int(np.count_nonzero(truth[:, 1] <= truth[:, 0])),
       "interval": interval,
   }
+
+
+def columns(
+    windows: Float[np.ndarray, "n P 2"],
+    scores: Float[np.ndarray, "n P"],
+    truth: Float[np.ndarray, "n 2"],
+    *,
+    mask: Bool[np.ndarray, "n P"] | None = None,
+    recalls: Sequence[int] = RECALLS,
+    thresholds: Sequence[float] = THRESHOLDS,
+) -> dict[str, Float[np.ndarray, " n"]]:
+  """What each query adds to the means of `recall_at_iou`, by their names; arguments as there."""
+  windows, scores, truth, mask = _check(windows, scores, truth, mask)
+  iou = np.where(mask, temporal_iou(windows, truth[:, None]), 0.0)
+  places = _Places(np.where(mask, scores, -np.inf), mask)
+  return {
+      f"recall_at_{n}_iou_{m:g}": 100.0 * places.any_within(n, iou >= m)
+      for n in recalls
+      for m in thresholds
+  } | {"mean_iou": 100.0 * places.mean_of_first(iou)}
 
 
 def non_maximum_suppression(
@@ -99,10 +111,8 @@ def non_maximum_suppression(
     threshold: in [0, 1].
     most: windows kept at most.
   """
-  scores = inputs.finite("scores", scores)
-  windows = inputs.finite("windows", windows).reshape(-1, 2)
-  if scores.shape != windows.shape[:1]:
-    raise UserError(f"evaluation: {scores.shape} scores for {len(windows)} windows: give one each")
+  scores = inputs.finite("scores", scores, windows=None)
+  windows = inputs.finite("windows", windows, windows=len(scores), ends=2)
   left = np.argsort(-scores, kind="stable")
   kept: list[int] = []
   while len(left) and len(kept) < most:
@@ -160,22 +170,15 @@ def _check(
     Float[np.ndarray, "n 2"],
     Bool[np.ndarray, "n P"],
 ]:
-  windows, scores, truth = np.asarray(windows), np.asarray(scores), np.asarray(truth)
   inputs.check_lengths(len(truth), "query", windows=windows, scores=scores)
-  if truth.ndim != 2 or truth.shape[1] != 2 or scores.ndim != 2:
-    raise UserError(
-        f"evaluation: truth {truth.shape}, scores {scores.shape}: give [queries, 2] and [queries, "
-        "proposals]"
-    )
-  mask = np.ones(scores.shape, bool) if mask is None else np.asarray(mask)
-  if windows.shape != (*scores.shape, 2) or mask.shape != scores.shape or mask.dtype != bool:
-    raise UserError(
-        f"evaluation: windows {windows.shape}, mask {mask.dtype} {mask.shape} for scores "
-        f"{scores.shape}: give [queries, proposals, 2] and a truth value each"
-    )
+  truth = inputs.finite("truth", truth, queries=None, ends=2)
+  scores = inputs.array("scores", scores, "numbers", queries=len(truth), proposals=None)
+  axes = dict(zip(("queries", "proposals"), scores.shape, strict=True))
+  windows = inputs.array("windows", windows, "numbers", **axes, ends=2)
+  mask = inputs.mask_of(mask, **axes)
   return (
       inputs.finite("windows", np.where(mask[..., None], windows, 0.0)),
       inputs.finite("scores", np.where(mask, scores, 0.0)),
-      inputs.finite("truth", truth),
+      truth,
       mask,
   )

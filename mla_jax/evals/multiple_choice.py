@@ -15,6 +15,7 @@ def points(
     scores: Float[np.ndarray, "n K"],
     answers: Int[np.ndarray, " n"],
     mask: Bool[np.ndarray, "n K"] | None = None,
+    also: Bool[np.ndarray, "n K"] | None = None,
 ) -> Float[np.ndarray, " n"]:
   """The probability that a question is answered right when ties break at random.
 
@@ -25,6 +26,7 @@ def points(
     scores: `[n, K]`, higher is better, finite where `mask` is True.
     answers: `[n]`, index of the true candidate.
     mask: `[n, K]`, True = a real candidate; None: all are.
+    also: `[n, K]`, True = is right too; None: the answers alone are.
 
   Returns:
     `[n]` in [0, 1].
@@ -35,8 +37,7 @@ def points(
   scores, answers, mask = _check(scores, answers, mask)
   best = np.where(mask, scores, -np.inf).max(axis=1, keepdims=True)
   first = mask & (scores == best)
-  right = first[np.arange(len(answers)), answers]
-  return right / first.sum(axis=1)
+  return (first & _right(scores, answers, mask, also)).sum(axis=1) / first.sum(axis=1)
 
 
 def accuracy(
@@ -45,6 +46,7 @@ def accuracy(
     types: Sequence[str] | Sequence[int],
     *,
     mask: Bool[np.ndarray, "n K"] | None = None,
+    also: Bool[np.ndarray, "n K"] | None = None,
     answered: Bool[np.ndarray, " n"] | None = None,
     clusters: Shaped[np.ndarray, " n"] | None = None,
     dataset_types: QuestionTypes | None = None,
@@ -57,7 +59,7 @@ def accuracy(
   of doc-doc/NExT-QA:eval_mc.py (there "Acc_C", "Acc_T", "Acc_D").
 
   Args:
-    scores, answers, mask: as in `points`.
+    scores, answers, mask, also: as in `points`.
     types: n question types; with `dataset_types` as annotated or by name.
     answered: `[n]`, False = no candidate was chosen, always wrong; None: one was everywhere.
     clusters: `[n]`, the video of each question; the interval draws whole videos. None: each
@@ -73,14 +75,15 @@ def accuracy(
   Raises:
     UserError: as `points`, or lists of different length, or an unknown type.
   """
-  right = points(scores, answers, mask)
+  right = points(scores, answers, mask, also)
   if answered is not None:
-    inputs.check_lengths(len(right), "question", answered=answered)
-    right = right * np.asarray(answered, bool)
+    right = right * inputs.array("answered", answered, "truth values", questions=len(right))
   clusters = inputs.clusters_of(clusters, len(right))
-  inputs.check_lengths(len(right), "question", types=types, clusters=clusters)
-  candidates = np.asarray(scores).shape[1] if mask is None else np.asarray(mask).sum(axis=1)
-  percents = {"accuracy": 100.0 * right, "chance": 100.0 / candidates * np.ones(len(right))}
+  inputs.check_lengths(len(right), "question", types=types)
+  percents = {
+      "accuracy": 100.0 * right,
+      "chance": 100.0 * points(np.zeros_like(scores, np.float64), answers, mask, also),
+  }
   interval = bootstrap.mean_interval(
       percents["accuracy"][:, None], clusters, resamples=resamples, seed=seed
   )
@@ -92,25 +95,29 @@ def accuracy(
   }
 
 
+def _right(
+    scores: Float[np.ndarray, "n K"],
+    answers: Int[np.ndarray, " n"],
+    mask: Bool[np.ndarray, "n K"],
+    also: Bool[np.ndarray, "n K"] | None,
+) -> Bool[np.ndarray, "n K"]:
+  """Which candidates are right."""
+  right = np.arange(scores.shape[1]) == answers[:, None]
+  if also is not None:
+    axes = dict(zip(("questions", "candidates"), scores.shape, strict=True))
+    right = right | inputs.array("also", also, "truth values", **axes)
+  return right & mask
+
+
 def _check(
     scores: Float[np.ndarray, "n K"],
     answers: Int[np.ndarray, " n"],
     mask: Bool[np.ndarray, "n K"] | None,
 ) -> tuple[Float[np.ndarray, "n K"], Int[np.ndarray, " n"], Bool[np.ndarray, "n K"]]:
-  scores, answers = np.asarray(scores), np.asarray(answers)
   inputs.check_lengths(len(answers), "question", scores=scores)
-  if scores.ndim != 2:
-    raise UserError(f"evaluation: scores {scores.shape}: give [questions, candidates]")
-  mask = np.ones(scores.shape, bool) if mask is None else np.asarray(mask)
-  if mask.shape != scores.shape or mask.dtype != bool:
-    raise UserError(
-        f"evaluation: mask {mask.dtype} {mask.shape} for scores {scores.shape}: give one truth "
-        "value a candidate"
-    )
-  if answers.ndim != 1 or not np.issubdtype(answers.dtype, np.integer):
-    raise UserError(
-        f"evaluation: answers of type {answers.dtype} {answers.shape}: give one index a question"
-    )
+  answers = inputs.array("answers", answers, "integers", questions=None)
+  scores = inputs.array("scores", scores, "numbers", questions=len(answers), candidates=None)
+  mask = inputs.mask_of(mask, questions=len(answers), candidates=scores.shape[1])
   inside = (answers >= 0) & (answers < scores.shape[1])
   inside[inside] = mask[inside, answers[inside]]
   if not inside.all():

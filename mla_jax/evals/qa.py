@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from jaxtyping import Bool, Shaped
+from jaxtyping import Bool, Float, Shaped
 import numpy as np
 
 from mla_jax.errors import UserError
@@ -12,7 +12,7 @@ from mla_jax.evals.question_types import QuestionTypes
 
 
 def accuracy(
-    predicted: Sequence[str] | Sequence[int] | Shaped[np.ndarray, " n"],
+    predicted: Sequence[str | None] | Sequence[int] | Shaped[np.ndarray, " n"],
     answers: Sequence[str],
     types: Sequence[str] | Sequence[int],
     vocabulary: Sequence[str],
@@ -32,7 +32,7 @@ def accuracy(
   first occur in the file, and divides by 4,021 instead of 5,600 on test.
 
   Args:
-    predicted: n answers, or n indices into `vocabulary`; -1 = no answer, always wrong.
+    predicted: n answers, None = none; or n indices into `vocabulary`, -1 = none. None is wrong.
     answers: n true answers.
     types: n question types, e.g. the first word; with `dataset_types` as annotated or by name.
     vocabulary: the answers a model can give, from the training split only.
@@ -53,32 +53,44 @@ def accuracy(
     UserError: no question, lists of different length, an unknown type, or a predicted index
       outside the vocabulary.
   """
+  inputs.check_lengths(len(answers), "question", predictions=predicted, types=types)
   clusters = inputs.clusters_of(clusters, len(answers))
-  inputs.check_lengths(
-      len(answers), "question", predictions=predicted, types=types, clusters=clusters
+  values = columns(predicted, answers, vocabulary, references=references)
+  interval = bootstrap.mean_interval(
+      values["accuracy"][:, None], clusters, resamples=resamples, seed=seed
   )
+  by_type = {name: values[name] for name in ("accuracy", "ceiling")}
+  return {
+      **{name: float(np.mean(column)) for name, column in values.items()},
+      **question_types.tables(by_type, types, dataset_types),
+      "questions": len(answers),
+      "interval": interval[0].tolist(),
+  }
+
+
+def columns(
+    predicted: Sequence[str | None] | Sequence[int] | Shaped[np.ndarray, " n"],
+    answers: Sequence[str],
+    vocabulary: Sequence[str],
+    *,
+    references: Sequence[Sequence[str]] | None = None,
+) -> dict[str, Float[np.ndarray, " n"]]:
+  """What each question adds to the means of `accuracy`, by their names; arguments as there."""
+  inputs.check_lengths(len(answers), "question", predictions=predicted)
+  inputs.array("answers", answers, "names", questions=None)
   known = set(vocabulary)
   answerable = np.array([answer in known for answer in answers])
   chosen = _as_answers(predicted, vocabulary)
   right = answerable & _equal(chosen, answers)
-  interval = bootstrap.mean_interval(
-      100.0 * right[:, None], clusters, resamples=resamples, seed=seed
-  )
-  percents = {"accuracy": 100.0 * right, "ceiling": 100.0 * answerable}
-  more = {}
-  if references is not None:
-    inputs.check_lengths(len(answers), "question", references=references)
-    any_right, any_answerable = _any_reference(chosen, references, known)
-    more = {
-        "accuracy_any_reference": float(100.0 * np.mean(right | any_right)),
-        "ceiling_any_reference": float(100.0 * np.mean(answerable | any_answerable)),
-    }
-  return {
-      **{name: float(np.mean(values)) for name, values in percents.items()},
-      **question_types.tables(percents, types, dataset_types),
-      "questions": len(answers),
-      "interval": interval[0].tolist(),
-      **more,
+  found = {"accuracy": 100.0 * right, "ceiling": 100.0 * answerable}
+  if references is None:
+    return found
+  inputs.check_lengths(len(answers), "question", references=references)
+  inputs.check_lists("references", references, "answers")
+  any_right, any_answerable = _any_reference(chosen, references, known)
+  return found | {
+      "accuracy_any_reference": 100.0 * (right | any_right),
+      "ceiling_any_reference": 100.0 * (answerable | any_answerable),
   }
 
 
@@ -92,15 +104,12 @@ def _any_reference(
 
 
 def _as_answers(
-    predicted: Sequence[str] | Sequence[int] | Shaped[np.ndarray, " n"], vocabulary: Sequence[str]
+    predicted: Sequence[str | None] | Sequence[int] | Shaped[np.ndarray, " n"],
+    vocabulary: Sequence[str],
 ) -> list[str | None]:
-  if isinstance(predicted[0], str):
-    return [str(answer) for answer in predicted]
-  indices = np.asarray(predicted)
-  if not np.issubdtype(indices.dtype, np.integer):
-    raise UserError(
-        f"evaluation: predictions of type {indices.dtype}: give answers or indices of answers"
-    )
+  if all(answer is None or isinstance(answer, str) for answer in predicted):
+    return [None if answer is None else str(answer) for answer in predicted]
+  indices = inputs.array("predictions that are not answers", predicted, "integers", questions=None)
   outside = np.flatnonzero((indices < -1) | (indices >= len(vocabulary)))
   if len(outside):
     raise UserError(

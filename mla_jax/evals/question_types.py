@@ -8,6 +8,7 @@ from jaxtyping import Num
 import numpy as np
 
 from mla_jax.errors import UserError
+from mla_jax.evals import inputs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +83,11 @@ def tables(
   Returns:
     "by_type" {type: {name: mean, "questions": count}}, the most frequent first, and "by_group" of
     the same form where the dataset has groups and the split questions of them.
+
+  Raises:
+    UserError: types that are not one name or number a question, or that the dataset has not.
   """
+  inputs.array("types", types, "names", questions=None)
   if question_types is not None:
     types = [question_types.name(given) for given in types]
   of_row = np.array([str(given) for given in types], dtype=object)

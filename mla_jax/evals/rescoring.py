@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 import numpy as np
 
 from mla_jax.errors import UserError, check_choice
-from mla_jax.evals import retrieval
+from mla_jax.evals import inputs, retrieval
 
 METHODS = ("dual_softmax", "sinkhorn")
 # Scaled scores of texts start .. stop - 1 with every video.
@@ -240,8 +240,8 @@ def _counts(
 
 def _scaled(scores: Float[np.ndarray, "Q V"], scale: float) -> Float[np.ndarray, "Q V"]:
   """A new matrix of `scale` times the scores."""
-  scores = np.asarray(scores)
-  if scores.ndim != 2 or not scores.size:
+  scores = inputs.array("scores", scores, "numbers", texts=None, videos=None)
+  if not scores.size:
     raise UserError(f"rescoring: scores {scores.shape}: give [texts, videos], one of each or more")
   _check_scale(scale)
   wrong = np.flatnonzero(~np.isfinite(scores).all(axis=1))

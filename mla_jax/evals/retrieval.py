@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 import numpy as np
 
 from mla_jax.errors import UserError
-from mla_jax.evals import bootstrap
+from mla_jax.evals import bootstrap, inputs
 
 RECALLS = (1, 5, 10)
 # Bytes of scores that exist at once. More rows at a time make a matrix product faster: each product
@@ -124,6 +124,7 @@ def video_to_text_from_scores(
   groups = _Groups(owner)
   every = scores
   if distractors is not None and len(distractors):
+    inputs.array("distractors", distractors, "numbers", texts=None, videos=scores.shape[1])
     extra, _ = _check_scores(distractors, np.zeros(len(distractors), int))
     every = np.concatenate([scores, extra])
 
@@ -239,11 +240,8 @@ def _spread(
 def check_embeddings(
     text: Float[np.ndarray, "Q E"], video: Float[np.ndarray, "V E"], owner: Int[np.ndarray, " Q"]
 ) -> tuple[Float[np.ndarray, "Q E"], Float[np.ndarray, "V E"], Int[np.ndarray, " Q"]]:
-  text, video = _floats(text), _floats(video)
-  if text.ndim != 2 or video.ndim != 2 or text.shape[1] != video.shape[1]:
-    raise UserError(
-        f"retrieval: texts {text.shape} and videos {video.shape}: give [Q, E] and [V, E]"
-    )
+  video = _floats("videos", video, videos=None, width=None)
+  text = _floats("texts", text, texts=None, width=video.shape[1])
   for name, rows in (("text", text), ("video", video)):
     wrong = np.flatnonzero(~np.isfinite(rows).all(axis=1))
     if len(wrong):
@@ -257,21 +255,17 @@ def check_embeddings(
 def _check_scores(
     scores: Float[np.ndarray, "Q V"], owner: Int[np.ndarray, " Q"]
 ) -> tuple[Float[np.ndarray, "Q V"], Int[np.ndarray, " Q"]]:
-  scores = _floats(scores)
-  if scores.ndim != 2:
-    raise UserError(f"retrieval: scores {scores.shape}: give [texts, videos]")
+  scores = _floats("scores", scores, texts=None, videos=None)
   return scores, _check_owner(owner, *scores.shape)
 
 
 def _check_owner(owner: Int[np.ndarray, " Q"], texts: int, videos: int) -> Int[np.ndarray, " Q"]:
-  owner = np.asarray(owner)
   if not texts or not videos:
     raise UserError(
         f"retrieval: the split has {texts} texts and {videos} videos: choose another one with "
         "--config.data.eval_split"
     )
-  if owner.shape != (texts,):
-    raise UserError(f"retrieval: owner {owner.shape} for {texts} texts: give one video per text")
+  owner = inputs.array("owners", owner, "integers", texts=texts)
   wrong = np.flatnonzero((owner < 0) | (owner >= videos))
   if len(wrong):
     raise UserError(
@@ -281,7 +275,9 @@ def _check_owner(owner: Int[np.ndarray, " Q"], texts: int, videos: int) -> Int[n
   return owner.astype(np.int64)
 
 
-def _floats(values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+def _floats(
+    name: str, values: Float[np.ndarray, "..."], **axes: int | None
+) -> Float[np.ndarray, "..."]:
   """Float32 unless the values have more; half floats would make ties out of rounding."""
-  values = np.asarray(values)
+  values = inputs.array(name, values, "numbers", **axes)
   return values if values.dtype in (np.float32, np.float64) else values.astype(np.float32)

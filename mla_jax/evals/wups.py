@@ -37,10 +37,11 @@ def points(
     threshold: a similarity below it is multiplied by 0.1: 0.9 gives WUPS@0.9, 0 WUPS@0.
 
   Raises:
-    UserError: lists of different length, a question without a right answer, a similarity outside
-      [0, 1].
+    UserError: lists of different length, a text where a list of words is wanted, a question
+      without a right answer, a similarity outside [0, 1].
   """
   inputs.check_lengths(len(predicted), "question", references=references)
+  _check_words(predicted, references)
 
   @functools.cache
   def alike(a: str, b: str) -> float:
@@ -97,8 +98,9 @@ def wups(
   Raises:
     UserError: as `points`, no question, or an unknown type.
   """
+  inputs.check_lengths(len(predicted), "question", types=types, references=references)
+  _check_words(predicted, references)
   clusters = inputs.clusters_of(clusters, len(predicted))
-  inputs.check_lengths(len(predicted), "question", types=types, clusters=clusters)
   same = np.array([
       any(list(said) == list(one) for one in right)
       for said, right in zip(predicted, references, strict=True)
@@ -118,6 +120,15 @@ def wups(
       "questions": len(predicted),
       "interval": interval,
   }
+
+
+def _check_words(
+    predicted: Sequence[Words], references: Sequence[Sequence[Words]]
+) -> None:
+  inputs.check_lists("predicted words", predicted, "words")
+  inputs.check_lists("right answers", references, "lists of words")
+  for right in references:
+    inputs.check_lists("words of a right answer", right, "words")
 
 
 def _one_way(words: Words, others: Words, alike: Similarity) -> float:

@@ -6,7 +6,7 @@ import functools
 import operator
 from typing import Any
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 import numpy as np
 
 from mla_jax.errors import UserError
@@ -102,8 +102,10 @@ def _read(outcomes: Sequence[Outcome]) -> _Values:
 
 def _score(metric: str, values: _Values, base: _Values | None) -> Score:
   matrix = _matrix(metric, values, values.by_seed)
+  asked = _asked(matrix)
+  matrix = matrix[:, asked]
   by_seed = dict(zip(values.by_seed, matrix.mean(axis=1).tolist(), strict=True))
-  interval = seeds.seeds_interval(matrix, values.videos)
+  interval = seeds.seeds_interval(matrix, values.videos[asked])
   difference = None if base is None else _difference(metric, values, base)
   return Score(by_seed, interval, difference)
 
@@ -115,7 +117,8 @@ def _difference(metric: str, values: _Values, base: _Values) -> paired.Differenc
   if values.ids != base.ids:
     raise UserError("the cells were evaluated on different examples: give them one eval_split")
   a, b = _matrix(metric, base, shared), _matrix(metric, values, shared)
-  return seeds.seeds_difference(a, b, values.videos)
+  asked = _asked(np.concatenate([a, b]))
+  return seeds.seeds_difference(a[:, asked], b[:, asked], values.videos[asked])
 
 
 def _matrix(metric: str, values: _Values, chosen: Any) -> Float[np.ndarray, "S n"]:
@@ -123,6 +126,16 @@ def _matrix(metric: str, values: _Values, chosen: Any) -> Float[np.ndarray, "S n
     if metric not in found:
       raise UserError(f"experiment metric {metric!r}: unknown: the runs have {', '.join(found)}")
   return np.stack([values.by_seed[seed][metric] for seed in chosen])
+
+
+def _asked(matrix: Float[np.ndarray, "S n"]) -> Bool[np.ndarray, " n"]:
+  """Which examples the metric is a mean of, in every run the same."""
+  asked = ~np.isnan(matrix)
+  if (asked != asked[0]).any():
+    raise UserError(
+        "the runs hold a metric of different examples: evaluate all with the same code and data"
+    )
+  return asked[0]
 
 
 def _number(metrics: Mapping[str, Any], path: str) -> float:

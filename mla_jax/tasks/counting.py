@@ -18,7 +18,7 @@ from mla_jax.data.reader import Reader
 from mla_jax.data.sources import Texts
 from mla_jax.data.task_fields import TaskFields
 from mla_jax.errors import UserError
-from mla_jax.evals import counting
+from mla_jax.evals import counting, dumps
 from mla_jax.models.mla import MLA
 from mla_jax.tasks.base import (
     Batch,
@@ -110,13 +110,15 @@ def count_loss(
 
 def _evaluation(resamples: int, texts: Texts, predicted: np.ndarray) -> Evaluation:
   records = texts.store.read(texts.split, texts.items)
+  labels = np.array([record.count for record in records])
   metrics = counting.errors(
       predicted,
-      np.array([record.count for record in records]),
+      labels,
       clusters=np.array([record.video_id for record in records]),
       resamples=resamples,
   ) | with_video_only(texts, "questions")
   counts = counting.as_counts(predicted)
+  added = dumps.row_metrics(counting.columns(predicted, labels))
   rows = [
       {
           "place": place,
@@ -128,6 +130,7 @@ def _evaluation(resamples: int, texts: Texts, predicted: np.ndarray) -> Evaluati
           "predicted": int(counts[place]),
           "unrounded": float(predicted[place]),
           "correct": bool(counts[place] == record.count),
+          "metrics": added[place],
       }
       for place, record in enumerate(records)
   ]

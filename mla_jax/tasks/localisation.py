@@ -22,6 +22,7 @@ from mla_jax.data.records import TextRecord
 from mla_jax.data.sources import Texts
 from mla_jax.data.task_fields import TaskFields
 from mla_jax.errors import UserError, check_choice
+from mla_jax.evals import dumps
 from mla_jax.evals.localisation import temporal_iou
 from mla_jax.models.mla import MLA, Embeddings, Encoded
 from mla_jax.models.primitives import MASKED_LOGIT
@@ -232,6 +233,7 @@ def _levels(losses: LossSettings) -> list[str]:
 
 def _evaluation(texts: Texts, records: list[TextRecord], found: Found) -> Evaluation:
   rows = []
+  added = dumps.row_metrics(found.columns)
   for place, (record, window) in enumerate(zip(records, found.first.tolist(), strict=True)):
     iou = float(np.max(temporal_iou(np.array(window), np.array(record.moments))))
     rows.append({
@@ -245,6 +247,7 @@ def _evaluation(texts: Texts, records: list[TextRecord], found: Found) -> Evalua
         "moments": record.moments,
         "iou": iou,
         "correct": iou >= _FOUND_IOU,
+        "metrics": added[place],
     })
   left_out = {"queries_without_moment": len(texts.momentless)} | with_video_only(texts, "queries")
   metrics = found.metrics | left_out

@@ -44,11 +44,19 @@ class Proposals:
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-  """Metrics with those of the baselines, the number to select by, each query's first window."""
+  """What a protocol says of n queries.
+
+  Attributes:
+    metrics: with those of the baselines.
+    main: the number to select by.
+    first: `[n, 2]` s, each query's first window.
+    columns: metric -> `[n]`, whose mean it is; NaN where a query is none of the metric's.
+  """
 
   metrics: dict[str, Any]
   main: float
   first: Float[np.ndarray, "n 2"]
+  columns: dict[str, Float[np.ndarray, " n"]]
 
 
 def fixed_windows(protocol: str, records: Sequence[TextRecord]) -> Float[np.ndarray, "P 2"]:
@@ -79,12 +87,9 @@ def one_moment(
   clusters = np.array([record.video_id for record in records])
 
   def score(best: Sequence[np.ndarray]) -> dict[str, Any]:
-    padded = np.zeros((len(best), max(map(len, best)), 3))
-    for row, windows in enumerate(best):
-      padded[row, : len(windows)] = windows
-    mask = np.arange(padded.shape[1]) < np.array([[len(windows)] for windows in best])
+    windows, scores, mask = _padded(best)
     return localisation.recall_at_iou(
-        padded[..., :2], padded[..., 2], truth, mask=mask, clusters=clusters, resamples=resamples
+        windows, scores, truth, mask=mask, clusters=clusters, resamples=resamples
     )
 
   best = [proposals.best(row, nms) for row in range(len(records))]
@@ -94,7 +99,9 @@ def one_moment(
       for name, windows in baseline_windows(records, proposals).items()
   }
   first = np.array([windows[0, :2] for windows in best])
-  return Found(metrics | {"baselines": blind}, float(metrics["mean_iou"]), first)
+  windows, scores, mask = _padded(best)
+  columns = localisation.columns(windows, scores, truth, mask=mask)
+  return Found(metrics | {"baselines": blind}, float(metrics["mean_iou"]), first, columns)
 
 
 def didemo_moments(
@@ -118,28 +125,21 @@ def didemo_moments(
     blind[name] = score(localisation.temporal_iou(windows[:, None], chosen))
   best = np.where(mask, proposals.fixed, -np.inf).argmax(axis=1)
   first = CHUNK_SECONDS * (moments[best] + np.array([0, 1]))
-  return Found(metrics | {"baselines": blind}, float(metrics["rank_at_1"]), first)
+  columns = didemo.columns(proposals.fixed, times, mask=mask)
+  return Found(metrics | {"baselines": blind}, float(metrics["rank_at_1"]), first, columns)
 
 
 def highlight_moments(
     records: Sequence[TextRecord], proposals: Proposals, nms: float, resamples: int
 ) -> Found:
   """QVHighlights: several true windows, and the saliency of every clip of 2 s."""
-  truth = [
-      {
-          "qid": record.item_id,
-          "vid": record.video_id,
-          "duration": _known_duration(record),
-          "relevant_windows": record.moments,
-          "relevant_clip_ids": [clip for clip, *_ in record.saliency],
-          "saliency_scores": [scores for _, *scores in record.saliency],
-      }
-      for record in records
-  ]
+  truth = [_annotation(record) for record in records]
   clips = [int(_known_duration(record) / CLIP_SECONDS) for record in records]
 
-  def score(windows: Sequence[np.ndarray], saliency: Sequence[np.ndarray]) -> dict[str, Any]:
-    rows = [
+  def predict(
+      windows: Sequence[np.ndarray], saliency: Sequence[np.ndarray]
+  ) -> list[dict[str, Any]]:
+    return [
         {
             "qid": record.item_id,
             "pred_relevant_windows": found.tolist(),
@@ -147,16 +147,30 @@ def highlight_moments(
         }
         for record, found, scores in zip(records, windows, saliency, strict=True)
     ]
-    return highlights.evaluate(rows, truth, resamples=resamples)
 
   best = [proposals.best(row, nms) for row in range(len(records))]
-  metrics = score(best, [row[:count] for row, count in zip(proposals.fixed, clips, strict=True)])
-  blind = {
-      name: score([np.append(w, 0.0)[None] for w in windows], [np.zeros(count) for count in clips])
-      for name, windows in baseline_windows(records, proposals).items()
-  }
+  rows = predict(best, [row[:count] for row, count in zip(proposals.fixed, clips, strict=True)])
+  metrics = highlights.evaluate(rows, truth, resamples=resamples)
+  nothing = [np.zeros(count) for count in clips]
+  blind = {}
+  for name, windows in baseline_windows(records, proposals).items():
+    blind_rows = predict([np.append(window, 0.0)[None] for window in windows], nothing)
+    blind[name] = highlights.evaluate(blind_rows, truth, resamples=resamples)
   first = np.array([windows[0, :2] for windows in best])
-  return Found(metrics | {"baselines": blind}, float(metrics["brief"]["MR-full-mAP"]), first)
+  main = float(metrics["brief"]["MR-full-mAP"])
+  return Found(metrics | {"baselines": blind}, main, first, highlights.columns(rows, truth))
+
+
+def _annotation(record: TextRecord) -> dict[str, Any]:
+  """A row as of QVHighlights' files."""
+  return {
+      "qid": record.item_id,
+      "vid": record.video_id,
+      "duration": _known_duration(record),
+      "relevant_windows": record.moments,
+      "relevant_clip_ids": [clip for clip, *_ in record.saliency],
+      "saliency_scores": [scores for _, *scores in record.saliency],
+  }
 
 
 def grounded_questions(
@@ -175,7 +189,8 @@ def grounded_questions(
       name: score(windows) for name, windows in baseline_windows(records, proposals).items()
   }
   metrics = score(first)
-  return Found(metrics | {"baselines": blind}, float(metrics["mean_iou"]), first)
+  columns = grounding.columns(first, truth)
+  return Found(metrics | {"baselines": blind}, float(metrics["mean_iou"]), first, columns)
 
 
 PROTOCOLS = {
@@ -196,6 +211,17 @@ def baseline_windows(
       "whole_video": np.stack([np.zeros_like(duration), duration], axis=1),
       "middle": np.stack([0.25 * duration, 0.75 * duration], axis=1),
   }
+
+
+def _padded(
+    best: Sequence[Float[np.ndarray, "kept 3"]],
+) -> tuple[Float[np.ndarray, "n P 2"], Float[np.ndarray, "n P"], Bool[np.ndarray, "n P"]]:
+  """Windows, scores, and which of them are there."""
+  padded = np.zeros((len(best), max(map(len, best)), 3))
+  for row, windows in enumerate(best):
+    padded[row, : len(windows)] = windows
+  mask = np.arange(padded.shape[1]) < np.array([[len(windows)] for windows in best])
+  return padded[..., :2], padded[..., 2], mask
 
 
 def _known_duration(record: TextRecord) -> float:

@@ -22,7 +22,7 @@ from mla_jax.data.subtitles import spoken
 from mla_jax.data.task_fields import TaskFields, candidate_texts
 from mla_jax.data.text import Tokenizer
 from mla_jax.errors import UserError
-from mla_jax.evals import multiple_choice
+from mla_jax.evals import dumps, multiple_choice
 from mla_jax.models.mla import MLA, Encoded
 from mla_jax.models.primitives import MASKED_LOGIT
 from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params, Task
@@ -155,6 +155,15 @@ def cut_texts(
   return found
 
 
+def _also_right(records: Sequence[TextRecord], most: int) -> np.ndarray:
+  """Bool `[n, most]`: candidates of the answer's text, where annotations give the text alone."""
+  also = np.zeros((len(records), most), bool)
+  for row, record in enumerate(records):
+    for place, candidate in enumerate(record.candidates):
+      also[row, place] = candidate in record.references
+  return also
+
+
 def _evaluation(resamples: int, texts: Texts, scores: np.ndarray) -> Evaluation:
   """Of all questions: those whose video is missing are wrong, and rows of the dump too."""
   records = texts.read_all()
@@ -162,17 +171,20 @@ def _evaluation(resamples: int, texts: Texts, scores: np.ndarray) -> Evaluation:
   scores = np.concatenate([scores, np.zeros((texts.missing, scores.shape[1]), scores.dtype)])
   mask = np.arange(scores.shape[1]) < np.array([[len(r.candidates)] for r in records])
   answers = np.array([record.answer_index for record in records])
-  points = multiple_choice.points(scores, answers, mask) * asked
+  also = _also_right(records, scores.shape[1])
+  points = multiple_choice.points(scores, answers, mask, also) * asked
   metrics: dict[str, Any] = multiple_choice.accuracy(
       scores,
       answers,
       [record.question_type for record in records],
       mask=mask,
+      also=also,
       answered=asked,
       clusters=np.array([record.video_id for record in records]),
       dataset_types=dataset_types(texts, records),
       resamples=resamples,
   ) | without_video(texts, points)
+  added = dumps.row_metrics({"accuracy": 100.0 * points})
   chosen = np.where(asked, np.where(mask, scores, -np.inf).argmax(axis=1), -1)
   rows = [
       {
@@ -186,6 +198,7 @@ def _evaluation(resamples: int, texts: Texts, scores: np.ndarray) -> Evaluation:
           "predicted_index": int(chosen[place]),
           "scores": scores[place][mask[place]].tolist() if asked[place] else [],
           "correct": bool(points[place] == 1.0),
+          "metrics": added[place],
           **mark(texts, place),
       }
       for place, record in enumerate(records)

@@ -13,7 +13,7 @@ from mla_jax.data.examples import NOTHING_MORE
 from mla_jax.data.reader import Reader
 from mla_jax.data.sources import Texts
 from mla_jax.errors import UserError
-from mla_jax.evals import qa
+from mla_jax.evals import dumps, qa
 from mla_jax.models.mla import MLA
 from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params, Task
 from mla_jax.tasks.questions import Answered, Questions, dataset_types, mark, without_video
@@ -110,16 +110,21 @@ def _evaluation(
   # No answer is the empty one, which is in no vocabulary.
   predicted = predicted + [""] * texts.missing
   probability = np.append(probability, np.zeros(texts.missing))
-  references = [record.references for record in records]
+  given = [record.references for record in records]
+  references = given if any(given) else None
+  answers = [record.answer for record in records]
+  values = qa.columns(predicted, answers, vocabulary, references=references)
+  # The ceilings are of the vocabulary, and no result of the run.
+  added = dumps.row_metrics({k: v for k, v in values.items() if k.startswith("accuracy")})
   right = [bool(a) and a == r.answer for a, r in zip(predicted, records, strict=True)]
   metrics: dict[str, Any] = qa.accuracy(
       predicted,
-      [record.answer for record in records],
+      answers,
       [record.question_type for record in records],
       vocabulary,
       clusters=np.array([record.video_id for record in records]),
       dataset_types=dataset_types(texts, records),
-      references=references if any(references) else None,
+      references=references,
       resamples=resamples,
   ) | without_video(texts, np.array(right))
   rows = [
@@ -133,6 +138,7 @@ def _evaluation(
           "predicted": predicted[place],
           "probability": float(probability[place]),
           "correct": right[place],
+          "metrics": added[place],
           **({"references": record.references} if record.references else {}),
           **mark(texts, place),
       }

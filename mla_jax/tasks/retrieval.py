@@ -207,7 +207,10 @@ def _evaluation(
 
 
 def _rows(texts: Texts, ranked: _Ranked, owner: np.ndarray) -> list[dict[str, Any]]:
-  """One row a text: the rank and the score of its video, and the video it found first."""
+  """One row a text: the rank and the score of its video, and the video it found first.
+
+  The rank of a video's own texts stands on the row of the first of them.
+  """
   count = len(owner)
   blocks = np.array_split(np.arange(count), count // _SHOWN + 1)
   first, own = (np.concatenate(parts) for parts in zip(
@@ -215,7 +218,11 @@ def _rows(texts: Texts, ranked: _Ranked, owner: np.ndarray) -> list[dict[str, An
   ))
   id_of = dict(zip(owner.tolist(), texts.video_ids().tolist(), strict=True))
   records = texts.store.read(texts.split, texts.items)
-  rank = ranked.to_video.rank
+  rank, to_text = ranked.to_video.rank, ranked.to_text
+  of_video = {
+      int(place): {"video_rank": float(to_text.rank[i]), "video_ties": int(to_text.ties[i])}
+      for i, place in enumerate(np.unique(owner, return_index=True)[1])
+  }
   return [
       {
           "place": place,
@@ -228,6 +235,7 @@ def _rows(texts: Texts, ranked: _Ranked, owner: np.ndarray) -> list[dict[str, An
           "first": id_of[int(first[place])],
           "first_place": int(np.flatnonzero(owner == first[place])[0]),
           "correct": bool(rank[place] == 1),
+          **of_video.get(place, {}),
       }
       for place, record in enumerate(records)
   ]

@@ -90,14 +90,39 @@ def test_errors_and_overlaps() -> None:
   assert metrics["mean_iou"]["difference"] == 25.0
 
 
+def test_metrics_that_rows_state_are_of_those_that_state_them() -> None:
+  rows = [
+      [
+          {"id": i, "video": f"v{i}", "type": "xy"[i // 2], "correct": True, "metrics": metrics}
+          for i, metrics in enumerate(run)
+      ]
+      for run in (
+          [{"p": 10.0, "q": 1.0}, {"p": 30.0}, {"p": 0.0}],
+          [{"p": 20.0, "q": 4.0}, {"p": 30.0}, {"p": 0.0}],
+      )
+  ]
+  found = comparison.compare(list(zip(*rows, strict=True)), resamples=5)
+  assert {name: side["difference"] for name, side in found["metrics"].items()} == {
+      "p": pytest.approx(10 / 3), "q": 3.0
+  }
+  assert [found["metrics"][name]["examples"] for name in "pq"] == [3, 1]
+  assert set(found["by_type"]["y"]) == {"examples", "p"}  # None of its examples is of "q".
+  other = [(a, b | {"metrics": {"p": 1.0, "q": 1.0}}) for a, b in zip(*rows, strict=True)]
+  with pytest.raises(UserError, match="example 1 has q in one run alone"):
+    comparison.compare(other, resamples=5)
+
+
 @pytest.mark.parametrize(
     ("a", "b", "said"),
     [
         ({"correct": True}, {"rank": 1.0}, "accuracy in A, recall_at_1.* in B"),
         ({}, {}, "none in A, none in B"),
-        ({"correct": True}, {"correct": None}, "example 0 has correct=None, not a number"),
-        ({"rank": 1}, {"rank": "1"}, "example 0 has rank='1', not a number"),
-        ({"rank": float("nan")}, {"rank": 1.0}, "example 0 is not finite"),
+        ({"correct": True}, {"correct": None}, "example 0 has correct=None, not a finite number"),
+        ({"rank": 1}, {"rank": "1"}, "example 0 has rank='1', not a finite number"),
+        ({"metrics": {"p": None}}, {"metrics": {"p": 1.0}}, "example 0 has p=None, not a finite"),
+        ({"metrics": 3}, {"metrics": {}}, "example 0 has no metrics"),
+        ({"iou": 1.0, "moments": [[0, 5], [0, 5]]}, {"iou": 1.0}, "0 has several moments and one"),
+        ({"rank": float("nan")}, {"rank": 1.0}, "example 0 has rank=nan, not a finite number"),
     ],
 )
 def test_bad_rows(a: dict, b: dict, said: str) -> None:

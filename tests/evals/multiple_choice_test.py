@@ -85,7 +85,7 @@ def test_interval_draws_whole_videos() -> None:
     ("change", "said"),
     [
         ({"scores": np.zeros((0, 4)), "answers": np.zeros(0, int), "types": []}, "no question"),
-        ({"scores": np.zeros(3)}, r"scores \(3,\): give \[questions, candidates\]"),
+        ({"scores": np.zeros(3)}, r"scores .*\(3,\): give numbers \[3 questions, candidates\]"),
         ({"scores": np.zeros((2, 4))}, "2 scores for 3 examples"),
         ({"types": ["a"]}, "1 types for 3 examples"),
         ({"clusters": np.zeros(2)}, "2 clusters for 3 examples"),
@@ -94,8 +94,8 @@ def test_interval_draws_whole_videos() -> None:
         ({"answers": np.array([0, 1, -1])}, "the answer of question 2 is candidate -1"),
         ({"answers": np.array([0.0, 1.0, 1.0])}, "answers of type float64"),
         ({"mask": np.eye(4, dtype=bool)[:3]}, "the answer of question 1 is candidate 0"),
-        ({"mask": np.ones((3, 4))}, "mask float64"),
-        ({"mask": np.ones((3, 2), bool)}, r"mask bool \(3, 2\)"),
+        ({"mask": np.ones((3, 4))}, "mask of type float64"),
+        ({"mask": np.ones((3, 2), bool)}, r"mask of type bool \(3, 2\)"),
         ({"dataset_types": question_types.NEXTQA}, "question type 'what': unknown"),
     ],
 )
@@ -110,3 +110,20 @@ def test_a_question_without_a_choice_is_wrong_and_counted() -> None:
   answered = np.array([True, False, True])
   found = multiple_choice.accuracy(scores, answers, ["", "", ""], answered=answered, resamples=20)
   assert (found["accuracy"], found["questions"]) == (pytest.approx(100 / 3), 3)
+
+
+def test_several_candidates_may_be_right() -> None:
+  """Each of equal texts counts, alone or with others, and chance is what they have together."""
+  also = np.array([[True, False, True, False]] * 3)
+  scores = np.array([[0, 0, 5, 1], [5, 0, 5, 0], [5, 5, 5, 0]], float)
+  answers = np.zeros(3, int)
+  assert multiple_choice.points(scores, answers, also=also) == pytest.approx([1, 1, 2 / 3])
+  assert multiple_choice.points(scores, answers) == pytest.approx([0, 1 / 2, 1 / 3])
+  found = multiple_choice.accuracy(scores, answers, ["what"] * 3, also=also, resamples=2)
+  assert found["chance"] == pytest.approx(50.0)
+  assert found["accuracy"] == pytest.approx(100 * (1 + 1 + 2 / 3) / 3)
+  # What is not there is not right either.
+  mask = np.array([[True, True, False, True]] * 3)
+  assert multiple_choice.points(scores, answers, mask, also) == pytest.approx([0, 1, 1 / 2])
+  with pytest.raises(UserError, match="also"):
+    multiple_choice.points(scores, answers, also=also[:, :3])

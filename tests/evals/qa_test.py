@@ -120,7 +120,7 @@ def test_unknown_type_ids() -> None:
         ({"clusters": np.arange(3)}, "3 clusters for 5 examples"),
         ({"predicted": np.array([0, 0, 3, 0, 0])}, "prediction 3 of question 2 is outside"),
         ({"predicted": np.array([0, -2, 0, 0, 0])}, "prediction -2 of question 1 is outside"),
-        ({"predicted": np.zeros(5)}, "predictions of type float64"),
+        ({"predicted": np.zeros(5)}, "predictions that are not answers of type float64"),
     ],
 )
 def test_bad_input(change: dict, said: str) -> None:

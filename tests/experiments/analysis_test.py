@@ -86,6 +86,26 @@ def test_only_seeds_that_both_have_are_compared(tmp_path):
   assert found.difference.mean == 100.0
 
 
+def test_a_metric_of_some_examples_is_the_mean_of_those(tmp_path):
+  outcomes = []
+  for cell, values in (("a", (10.0, 20.0)), ("b", (40.0, 60.0))):
+    for seed, value in enumerate(values):
+      found = outcome(tmp_path, cell, seed, [1, 0, 1])
+      lines = found.dump.read_text().splitlines()
+      rows = [json.loads(line) | {"metrics": {"p": 1.0}} for line in lines]
+      rows[1]["metrics"]["some"] = value
+      found.dump.write_text("".join(json.dumps(row) + "\n" for row in rows))
+      outcomes.append(found)
+  first, second = analysis.analyse(experiment(metrics=("some",)), outcomes)
+  assert first.scores["some"].by_seed == {0: 10.0, 1: 20.0}
+  assert second.scores["some"].difference.mean == pytest.approx(35.0)
+  rows[1]["metrics"].pop("some")
+  rows[0]["metrics"]["some"] = 60.0
+  outcomes[-1].dump.write_text("".join(json.dumps(row) + "\n" for row in rows))
+  with pytest.raises(UserError, match="a metric of different examples"):
+    analysis.analyse(experiment(metrics=("some",)), outcomes)
+
+
 def test_a_failed_cell_is_a_row_without_numbers(tmp_path):
   outcomes = [
       outcome(tmp_path, "a", 0, [1, 0]),

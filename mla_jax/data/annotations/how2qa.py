@@ -145,7 +145,8 @@ def _read_value(
     candidates = multiple_choice.read_candidates(record, _CANDIDATES, where, tally)
     index = tvqa.read_answer(record, candidates, where, hidden=split.startswith("test"))
     item = TextItem(
-        name, video, split, text, moments=tvqa.read_moment(record, where, name, tally),
+        name, video, split, text, moments=tvqa.read_moment(
+            record, where, name, tally, hidden=split.startswith("test")),
         subtitles=spoken.get(video, spoken.get(number, ())),
         **multiple_choice.choice(candidates, index))
     files.add_new(items, name, item, f"{path}: question")

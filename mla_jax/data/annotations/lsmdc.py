@@ -15,13 +15,15 @@ _NAMES = {
 }
 _SENTENCES: dict[str, int | None] = {"train": 101079, "val": 7408, "test": 1000}
 _VIDEOS: dict[str, int | None] = {"test": 1000}
+_HEADER = "CLIP_ID"  # The first column's name, in copies that were given a header.
 _COLUMNS = 6  # Clip, start and end aligned, start and end extracted, sentence.
 _CLIP = re.compile(r"(.+)_[0-9]{2}(\.[0-9]{2}){2}\.[0-9]{3}-[0-9]{2}(\.[0-9]{2}){2}\.[0-9]{3}")
 
 
 def read_retrieval(directory: pathlib.Path) -> Annotations:
   """Tables without a header, six columns separated by tabs: the first is the clip, the last its
-  sentence. A clip may have several sentences; its file is `CLIP` or `MOVIE/CLIP`.
+  sentence. A clip may have several sentences; its file is `CLIP` or `MOVIE/CLIP`. A header that
+  somebody added, `CLIP_ID` and so on, is left out and counted.
 
   Raises:
     UserError: no file, a row without exactly six columns, an empty sentence, a row twice.
@@ -35,6 +37,9 @@ def read_retrieval(directory: pathlib.Path) -> Annotations:
       where = f"{path}: line {number}"
       row = line.split("\t")
       tables.check_width(row, _COLUMNS, f"{where} cut at tabs")
+      if not sentences and row[0].strip() == _HEADER:
+        tally.add("header rows: left out")
+        continue
       clip = files.check_id(row[0].strip(), where)
       text = tally.text(row[-1], f"{where}: the sentence", "sentences")
       if text in sentences.setdefault(clip, []):

@@ -31,15 +31,28 @@ def check_index(index: Any, candidates: Sequence[str], where: str) -> int:
 
 
 def index_of(answer: str, candidates: Sequence[str], where: str, tally: Tally) -> int:
-  """The index of the candidate that is the answer, the first of several equal ones."""
+  """The index of the candidate that is the answer, the first of several equal ones.
+
+  Where there are several each of them is right, which `choice` is told by `as_text`.
+  """
   if answer not in candidates:
     raise UserError(f"{where} is {files.short(answer)}, not one of its candidates: {files.MEND}")
   if list(candidates).count(answer) > 1:
-    tally.add("answers stand for two candidates: the first counts as right")
+    tally.add("answers stand for two candidates: either is right")
   return list(candidates).index(answer)
 
 
-def choice(candidates: tuple[str, ...], index: int) -> dict[str, Any]:
-  """The fields of a `TextItem` that has candidates; `index` is `HIDDEN` or the right one's."""
+def choice(
+    candidates: tuple[str, ...], index: int, *, as_text: bool = False
+) -> dict[str, Any]:
+  """The fields of a `TextItem` that has candidates.
+
+  Args:
+    candidates: the texts.
+    index: `HIDDEN`, or that of the right one.
+    as_text: the answer was given as a text, so that every candidate of that text is right.
+  """
   answer = "" if index == HIDDEN else candidates[index]
-  return {"candidates": candidates, "answer_index": index, "answer": answer}
+  several = as_text and candidates.count(answer) > 1
+  return {"candidates": candidates, "answer_index": index, "answer": answer,
+          "references": (answer,) if several else ()}

@@ -45,7 +45,8 @@ def read_qa(directory: pathlib.Path) -> Annotations:
   """Multiple choice: `{train,val,test}.csv` and, to find videos by, `map_vid_vidorID.json`.
 
   Columns `video,question,answer,qid,type,a0,...,a4`, others ignored; `answer` is an index from 0.
-  Where the column is called `video_id` (NExT-GQA's copy), `answer` is the text of a candidate.
+  Where the column is called `video_id` (NExT-GQA's copy), `answer` is the text of a candidate, or
+  of two equal ones, of which either is right then.
 
   Raises:
     UserError: no file, a malformed or empty row, an answer that is not among the candidates, two
@@ -137,11 +138,12 @@ def choose(row: Row, tally: Tally) -> TextItem:
   """The row's question with its candidates."""
   candidates = multiple_choice.read_candidates(row.values, CANDIDATES, row.where, tally)
   where, answer = f"{row.where}: 'answer'", row.values["answer"]
-  if "video" in row.values:
+  as_text = "video" not in row.values
+  if not as_text:
     index = multiple_choice.check_index(tables.parse_int(answer, where), candidates, where)
   else:
     index = multiple_choice.index_of(answer.strip(), candidates, where, tally)
-  return dataclasses.replace(row.item, **multiple_choice.choice(candidates, index))
+  return dataclasses.replace(row.item, **multiple_choice.choice(candidates, index, as_text=as_text))
 
 
 def annotations(

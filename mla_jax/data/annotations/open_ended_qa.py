@@ -41,7 +41,8 @@ def read_questions(
 
   A split's file is the first that is there of
 
-  - `train_qa.json`: a list of `{"answer", "id", "question", "video_id"}` (xudejing's files);
+  - `train_qa.json`: a list of `{"answer", "id", "question", "video_id"}` (xudejing's files), the
+    last a number, or its digits as text;
   - `train_qa.jsonl`, `train.jsonl`: such an object a line, `id` may be missing (ClipBERT, ALPRO);
   - `train_qa.csv`, `train.csv`: columns `video,question,answer,qid` (HQGA).
 
@@ -88,7 +89,7 @@ def _read_split(
     text = tally.text(
         files.field(record, "question", str, where), f"{where}: 'question'", "questions")
     answer = tally.text(files.field(record, "answer", str, where), f"{where}: 'answer'", "answers")
-    video = video_name(record.get("video_id"), f"{where}: 'video_id'")
+    video = video_name(_number_or_name(record.get("video_id")), f"{where}: 'video_id'")
     files.add_new(seen, name, answer, f"{path}: question id")
     items.append(TextItem(
         item_id=f"{split}@{name}", video_id=video, split=split, text=text, answer=answer,
@@ -108,13 +109,15 @@ def _records(path: pathlib.Path) -> list[tuple[str, dict[str, Any]]]:
     return records
   columns = ["video", "question", "answer", "qid"]
   return [(where, {"id": tables.parse_int(row["qid"], f"{where}: 'qid'"),
-                   "video_id": _number_or_name(row["video"]),
+                   "video_id": row["video"],
                    "question": row["question"], "answer": row["answer"]})
           for where, row in tables.read_table(path, columns)]
 
 
-def _number_or_name(value: str) -> int | str:
-  return int(value) if re.fullmatch("[0-9]{1,9}", value) else value
+def _number_or_name(value: Any) -> Any:
+  """A video's number where it is written as text, as in csv files and some JSON files."""
+  digits = isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value)
+  return int(value) if digits else value
 
 
 def _counts(items: list[TextItem], split: str, official: Official) -> list[Count]:

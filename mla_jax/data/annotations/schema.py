@@ -43,10 +43,12 @@ class TextItem:
     candidates: of a multiple-choice question, in the order in which they are shown.
     answer_index: of the right candidate; -1 where there is none or it is hidden.
     count: the raw label of a counting question; -1 where it is none.
-    references: further right answers of an open-ended question.
+    references: further right answers of an open-ended question; of a multiple-choice one its
+      answer once more where every candidate of that text is right.
     moments: windows (start, end) in seconds that show what the text says, start < end, inside the
-      video where its length is known. Several are several annotators' answers to the same
-      question in DiDeMo (in the file's order), and parts of one answer everywhere else.
+      video where its length is known (NExT-GQA's alone may reach beyond its ends). Several are
+      several annotators' answers to the same question in DiDeMo (in the file's order), and parts
+      of one answer everywhere else.
     saliency: rows (clip, score, score, score) of QVHighlights: clip i is the seconds 2i to 2i + 2,
       the scores of its three annotators are 0 (very bad) to 4 (very good).
     duration: seconds of the video as the annotation states them; NaN where it does not.

@@ -13,7 +13,7 @@ _NAMES = {",": "commas", "\t": "tabs"}
 
 
 def read_table(
-    path: pathlib.Path, columns: Iterable[str], delimiter: str = ","
+    path: pathlib.Path, columns: Iterable[str], delimiter: str = ",", *, unread: str = ""
 ) -> list[tuple[str, dict[str, str]]]:
   """The rows of a table whose header has at least `columns`, each with its place ("FILE: row N").
 
@@ -21,12 +21,14 @@ def read_table(
     path: the file, gzipped or not.
     columns: those that must be there; all are returned.
     delimiter: "," or tab; quotes as in csv files.
+    unread: a column whose values are taken out unseen, so that no quote in them counts, where it
+      is the last one.
 
   Raises:
     UserError: a column that is missing or there twice, the wrong delimiter, a row with too few or
       too many columns, a quote that is not closed.
   """
-  return list(stream_table(path, columns, delimiter))
+  return list(stream_table(path, columns, delimiter, unread=unread))
 
 
 def stream_table(
@@ -35,12 +37,13 @@ def stream_table(
     delimiter: str = ",",
     *,
     multiline: bool = False,
+    unread: str = "",
 ) -> Iterator[tuple[str, dict[str, str]]]:
   """`read_table` row by row, for tables of millions.
 
   `multiline`: a quoted value may have several lines, as long as none of them looks like a row.
   """
-  rows = _rows(path, delimiter, multiline=multiline)
+  rows = _rows(path, delimiter, multiline=multiline, unread=unread)
   _, header = next(rows, ("", []))
   _check_header(path, header, list(columns), delimiter)
   for where, row in rows:
@@ -56,9 +59,11 @@ def read_rows(
 
 
 def _rows(
-    path: pathlib.Path, delimiter: str, *, multiline: bool = False
+    path: pathlib.Path, delimiter: str, *, multiline: bool = False, unread: str = ""
 ) -> Iterator[tuple[str, list[str]]]:
   text = files.read_text(path)
+  if unread:
+    text = _without_last(text, unread, delimiter)
   try:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     width = 0
@@ -72,6 +77,14 @@ def _rows(
   except csv.Error as error:
     kind = {",": "comma", "\t": "tab"}[delimiter]
     raise UserError(f"{path}: not a {kind}-separated table ({error}): {files.MEND}") from None
+
+
+def _without_last(text: str, column: str, delimiter: str) -> str:
+  """The table with empty values in its last column, if that is `column`; a row is a line."""
+  header, *lines = text.split("\n")
+  if header.rstrip("\r").rpartition(delimiter)[2] != column:
+    return text
+  return "\n".join([header, *("".join(line.rpartition(delimiter)[:2]) for line in lines)])
 
 
 def _swallows(value: str, delimiter: str, width: int) -> bool:

@@ -81,6 +81,8 @@ def _read(directory: pathlib.Path, task: str, read_fields: _Fields) -> Annotatio
   if task == "frameqa":
     types = {split: [item.question_type for item in items if item.split == split]
              for split in found}
+    # HQGA's copy has no types to compare.
+    types = {split: kinds for split, kinds in types.items() if any(kinds)}
     found_counts += counts.type_counts(types, _TYPES, _OFFICIAL_TYPES)
   videos = tuple(Video(name, tuple(dict.fromkeys((name, key)))) for name, key in keys.items())
   return Annotations(
@@ -120,7 +122,9 @@ def _rows(path: pathlib.Path, task: str) -> Iterator[tuple[str, dict[str, str]]]
     return
   columns += [*(_CANDIDATES if choices else ()), "gif_name", "vid_id", "key"]
   columns += ["type"] if task == "frameqa" else []
-  for where, row in tables.read_table(path, columns, "\t"):
+  # Descriptions are never read, and one may begin with a quote.
+  unread = "description" if task == "frameqa" else ""
+  for where, row in tables.read_table(path, columns, "\t", unread=unread):
     yield where, row | {"video": row["gif_name"], "qid": row["vid_id"]}
 
 

@@ -17,10 +17,12 @@ _NAMES = {  # test_release is VALUE's, test_public a half of it.
     split: [f"tvqa_{split}.jsonl", f"tvqa_{split}.json"]
     for split in ("train", "val", "test_public", "test_release")}
 _PLUS_NAMES = {
-    "train": ["tvqa_plus_train.json"],
-    "val": ["tvqa_plus_val.json", "tvqa_plus_valid.json"],
-    "test": ["tvqa_plus_test.json", "tvqa_plus_test_public.json"],
+    "train": ["tvqa_plus_train.json", "tvqa_plus_train_preprocessed.json"],
+    "val": ["tvqa_plus_val.json", "tvqa_plus_valid.json", "tvqa_plus_valid_preprocessed.json"],
+    "test": ["tvqa_plus_test.json", "tvqa_plus_test_public.json",
+             "tvqa_plus_test_preprocessed_no_anno.json"],
 }
+_PLUS_SUBTITLES = ("tvqa_plus_subtitles.json", *_SUBTITLES)
 _QUESTIONS: dict[str, int | None] = {
     "train": 122039, "val": 15253, "test_public": 7623, "test_release": 15253}
 _PLUS_QUESTIONS: dict[str, int | None] = {"train": 23545, "val": 3017, "test": 2821}
@@ -31,7 +33,8 @@ def read_tvqa(directory: pathlib.Path) -> Annotations:
   """TVQA: `tvqa_{train,val,test_public,test_release}.jsonl`, and the subtitles of the clips.
 
   A question is `{"a0", ..., "a4", "answer_idx", "q", "qid", "ts": "48.62-60.02", "vid_name"}`;
-  `answer_idx` is a number from 0, test files have none. `ts` may be "nan-nan".
+  `answer_idx` is a number from 0, test files have none. `ts` may be "nan-nan", and test files may
+  have none.
 
   Subtitles: see `subtitles.read_subtitles`. Without their file the questions have none, and a note
   says so.
@@ -40,15 +43,17 @@ def read_tvqa(directory: pathlib.Path) -> Annotations:
     UserError: no file, a malformed, duplicate or empty entry, an answer out of range, subtitles
       that are of none of the clips.
   """
-  return _read(directory, "qa", _NAMES, _QUESTIONS, as_text=False)
+  return _read(directory, "qa", _NAMES, _QUESTIONS, _SUBTITLES, as_text=False)
 
 
 def read_tvqa_plus(directory: pathlib.Path) -> Annotations:
   """TVQA+: `tvqa_plus_{train,val,test}.json`, lists of the same entries with other types.
 
-  `answer_idx` is a text, `ts` a list `[0.0, 5.4]`; `bbox` is not read. Errors: see `read_tvqa`.
+  The names of the preprocessed release do too. `answer_idx` is a text, `ts` a list `[0.0, 5.4]`;
+  `bbox` is not read. Subtitles are those of `tvqa_plus_subtitles.json`, or without it TVQA's.
+  Errors: see `read_tvqa`.
   """
-  return _read(directory, "qa_plus", _PLUS_NAMES, _PLUS_QUESTIONS, as_text=True)
+  return _read(directory, "qa_plus", _PLUS_NAMES, _PLUS_QUESTIONS, _PLUS_SUBTITLES, as_text=True)
 
 
 def read_times(value: Any, where: str) -> tuple[float, float] | None:
@@ -74,11 +79,12 @@ def _read(
     task: str,
     names: dict[str, list[str]],
     official: dict[str, int | None],
+    subtitle_names: tuple[str, ...],
     *,
     as_text: bool,
 ) -> Annotations:
   found, notes = files.by_split(directory, names)
-  spoken, more = subtitles.read_subtitles(directory, _SUBTITLES)
+  spoken, more = subtitles.read_subtitles(directory, subtitle_names)
   notes += more
   items: list[TextItem] = []
   for split, path in found.items():
@@ -86,7 +92,7 @@ def _read(
     items += _read_file(path, split, spoken, tally, as_text=as_text)
     notes += tally.notes()
   names_found = dict.fromkeys(item.video_id for item in items)
-  notes += subtitles.check_spoken(directory, spoken, names_found, _SUBTITLES)
+  notes += subtitles.check_spoken(directory, spoken, names_found, subtitle_names)
   videos = tuple(Video(name, (name, f"{_show(name)}_frames/{name}")) for name in names_found)
   return Annotations(
       "tvqa", task, tuple(items), videos,
@@ -108,10 +114,12 @@ def _read_file(
     video = files.check_id(files.field(record, "vid_name", str, where), f"{where}: 'vid_name'")
     text = tally.text(files.field(record, "q", str, where), f"{where}: 'q'", "questions")
     candidates = multiple_choice.read_candidates(record, _CANDIDATES, where, tally)
-    index = read_answer(record, candidates, where, hidden=split.startswith("test"), as_text=as_text)
+    hidden = split.startswith("test")
+    index = read_answer(record, candidates, where, hidden=hidden, as_text=as_text)
     item = TextItem(
         name, video, split, text, question_type=question_type(text, (*TYPES, "why")),
-        moments=read_moment(record, where, name, tally), subtitles=spoken.get(video, ()),
+        moments=read_moment(record, where, name, tally, hidden=hidden),
+        subtitles=spoken.get(video, ()),
         **multiple_choice.choice(candidates, index))
     files.add_new(items, name, item, f"{path}: question")
   if not items:
@@ -141,9 +149,15 @@ def read_answer(
 
 
 def read_moment(
-    record: dict[str, Any], where: str, name: str, tally: Tally
+    record: dict[str, Any], where: str, name: str, tally: Tally, *, hidden: bool = False
 ) -> tuple[tuple[float, float], ...]:
-  """The window of `ts`, none where it is unknown or empty."""
+  """The window of `ts`, none where it is unknown or empty.
+
+  It may be missing where the split's moments are hidden; those are counted.
+  """
+  if hidden and record.get("ts") is None:
+    tally.add("questions have no 'ts': their moments are hidden")
+    return ()
   if "ts" not in record:
     raise UserError(f"{where}: has no 'ts', only {files.short(list(record))}: {files.MEND}")
   times = read_times(record["ts"], f"{where}: 'ts'")

@@ -27,6 +27,18 @@ def test_lsmdc(tmp_path: pathlib.Path) -> None:
   assert "MPII" in read.licence
 
 
+def test_an_lsmdc_header_is_no_sentence(tmp_path: pathlib.Path) -> None:
+  header = "CLIP_ID\tSTART_ALIGNED\tEND_ALIGNED\tSTART_EXTRACTED\tEND_EXTRACTED\tSENTENCE\n"
+  (tmp_path / _LSMDC).write_text(f"{header}{_CLIP}\t1\t2\t3\t4\tShe runs.\n")
+  read = annotations.read("lsmdc_retrieval", tmp_path)
+  assert [item.text for item in read.items] == ["She runs."]
+  assert len(read.videos) == 1
+  assert f"{_LSMDC}: 1 header rows: left out" in read.notes
+  (tmp_path / _LSMDC).write_text(header)
+  with pytest.raises(UserError, match="has no sentence"):
+    annotations.read("lsmdc_retrieval", tmp_path)
+
+
 @pytest.mark.parametrize(("line", "message"), [
     (f"{_CLIP}\t1\t2\t3\t4", r"line 1 cut at tabs: has too few columns \(5, not 6\)"),
     (f"{_CLIP}\t1\t2\t3\t4\ta\tb", r"has too many columns \(7, not 6\)"),

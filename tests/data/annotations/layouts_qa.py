@@ -25,7 +25,7 @@ SUBTITLES = [
         {"text": "Robin :\nWhat?", "start": 4.0, "end": 3.0}]},
     {"vid_name": "s03e21_seg02_clip_08", "sub": [{"text": "No.", "start": 0, "end": 1}]},
 ]
-_TVQA_PLUS = {key: value for key, value in TVQA.items() if key != "show_name"} | {
+TVQA_PLUS = {key: value for key, value in TVQA.items() if key != "show_name"} | {
     "answer_idx": "3", "ts": [0.0, 5.4], "bbox": {"1": [{"img_id": 1, "label": "Raj"}]}}
 HOW2QA = "vid_id,start_end,wrong1,wrong2,wrong3,question,answer\n"
 _HOW2QA_ROWS = (
@@ -117,11 +117,12 @@ FILES: dict[str, Mapping[str, Any]] = {
         "tvqa_preprocessed_subtitles.jsonl": SUBTITLES,
     },
     "tvqa_plus": {
-        "tvqa_plus_train.json": [_TVQA_PLUS],
-        "tvqa_plus_val.json": [_TVQA_PLUS | {"qid": 8, "answer_idx": 1}],
+        "tvqa_plus_train.json": [TVQA_PLUS],
+        "tvqa_plus_val.json": [TVQA_PLUS | {"qid": 8, "answer_idx": 1}],
         "tvqa_plus_test_public.json": [
-            {k: v for k, v in _TVQA_PLUS.items() if k != "answer_idx"} | {"qid": 11}],
-        "tvqa_preprocessed_subtitles.jsonl": SUBTITLES,
+            {k: v for k, v in TVQA_PLUS.items() if k != "answer_idx"} | {"qid": 11}],
+        "tvqa_plus_subtitles.json": {TVQA["vid_name"]: {
+            "sub_text": "ted : hi . <eos> robin : what ?", "sub_time": [0.5, 4.0]}},
     },
 }
 

@@ -133,6 +133,12 @@ def test_questions_join_videos_by_number_or_name(tmp_path: pathlib.Path) -> None
   assert "clip_7" in {video.video_id for video in annotations.read("msrvtt_qa", tmp_path).videos}
 
 
+def test_a_videos_number_may_be_written_as_text(tmp_path: pathlib.Path) -> None:
+  layouts.dump(tmp_path / "val_qa.json", [{**layouts.QUESTIONS["val"][0], "video_id": "7010"}])
+  read = annotations.read("msrvtt_qa", tmp_path)
+  assert [video.video_id for video in read.videos] == ["video7010"]
+
+
 def test_one_question_file_is_enough_and_none_is_not(tmp_path: pathlib.Path) -> None:
   with pytest.raises(UserError, match=r"has none of train_qa.json, val_qa.json, test_qa.json"):
     annotations.read("msrvtt_qa", tmp_path)

@@ -60,8 +60,12 @@ def test_equal_candidates_are_counted(tmp_path: pathlib.Path) -> None:
   read = annotations.read("nextqa", tmp_path)
   assert read.items[0].answer_index == 1
   assert {"val.csv: 1 questions show the same candidate twice: kept as they are",
-          "val.csv: 1 answers stand for two candidates: the first counts as right"} <= set(
-              read.notes)
+          "val.csv: 1 answers stand for two candidates: either is right"} <= set(read.notes)
+  assert read.items[0].references == ("tap",)
+  # An index names one of them, as in the official evaluation of such files.
+  (tmp_path / "val.csv").write_text(layouts_qa.NEXT + row.replace(",tap,6", ",2,6", 1))
+  item = annotations.read("nextqa", tmp_path).items[0]
+  assert (item.answer_index, item.answer, item.references) == (2, "tap", ())
 
 
 @pytest.mark.parametrize(("rows", "message"), [
@@ -145,17 +149,24 @@ def test_grounded_questions_have_moments_and_no_timed_segments(tmp_path: pathlib
   first, second = read.items
   assert (first.answer_index, first.answer) == (2, "red light")
   assert first.moments == ((1.2, 5.8),)
-  assert second.moments == ((12.1, 17.1), (30.0, 34.0))  # Clipped.
+  assert second.moments == ((12.1, 17.1), (30.0, 35.5))  # Of a video of 34 s: not clipped.
   assert [item.duration for item in read.items] == [34.0, 34.0]
   assert all(item.segments == () for item in read.items)
-  assert "gsub_val.json: 1 moments had times outside [0, duration]: clipped" in read.notes
+  assert ("gsub_val.json: 1 moments reach beyond [0, duration]: kept as they are, as the official "
+          "evaluation has them") in read.notes
+
+
+def test_moments_beyond_the_video_stay_as_they_are(tmp_path: pathlib.Path) -> None:
+  layouts.write("nextgqa", tmp_path)
+  (tmp_path / "gsub_val.json").write_text(
+      '{"4010069381": {"duration": 34, "location": {"1": [[-0.5, 3], [40, 50]]}}}')
+  assert annotations.read("nextgqa", tmp_path).items[0].moments == ((-0.5, 3.0), (40.0, 50.0))
 
 
 @pytest.mark.parametrize(("location", "note"), [
     ('{"1": [[5, 5], [6, 7]]}', r"1 moments had an end that is not after their start: left out "
                                 r"\(4010069381_1 5-5\)"),
-    ('{"1": [[40, 50]]}', r"1 moments lay wholly outside the video: left out "
-                        r"\(4010069381_1 40-50\)"),
+    ('{"1": [[40, 50], [-0.5, 3]]}', r"2 moments reach beyond \[0, duration\]: kept as they are"),
     ('{"1": []}', r"2 questions have no moment \(val@4010069381_1, val@4010069381_3\)"),
     ('{"9": [[1, 2]]}', r"1 questions have moments and are not there: left out \(4010069381_9\)"),
 ])

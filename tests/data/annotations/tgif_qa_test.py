@@ -45,6 +45,36 @@ def test_a_frames_description_is_not_read(tmp_path: pathlib.Path) -> None:
   assert Count("test questions: color", 1, 3904) in read.counts
 
 
+@pytest.mark.parametrize("description", ['"a" car', '"a car', 'a 5" car', '"a car"', ""])
+def test_a_quote_in_a_description_stops_nothing(tmp_path: pathlib.Path, description: str) -> None:
+  name = "Test_frameqa_question.csv"
+  text = layouts.FILES["tgif_qa_frameqa"][name]
+  assert "\ta red car ." in text
+  (tmp_path / name).write_text(text.replace("\ta red car .", f"\t{description}"), newline="")
+  read = annotations.read("tgif_qa_frameqa", tmp_path)
+  assert [item.answer for item in read.items] == ["red", "street"]
+  for old, new, message in (
+      ("\ta red car .", "", "row 2: has too few columns"),
+      ("\ta red car .", "\tx\ty", "row 2: has too many columns"),
+      ("what is", '"what is', "not a tab-separated table|a quote is not closed"),
+  ):
+    (tmp_path / name).write_text(text.replace(old, new), newline="")
+    with pytest.raises(UserError, match=message):
+      annotations.read("tgif_qa_frameqa", tmp_path)
+
+
+def test_a_copy_without_types_is_not_compared_by_types(tmp_path: pathlib.Path) -> None:
+  layouts.write("tgif_qa_frameqa", tmp_path)
+  (tmp_path / "Test_frameqa_question.csv").unlink()
+  (tmp_path / "test.csv").write_text(
+      "video,width,height,question,answer,qid\n5,1,2,what is it,cookie,FRAMEQA1\n")
+  read = annotations.read("tgif_qa_frameqa", tmp_path)
+  names = [count.name for count in read.counts]
+  assert "train questions: object" in names
+  assert not [name for name in names if name.startswith("test questions:")]
+  assert Count("test questions", 1, 13691) in read.counts
+
+
 def test_hqgas_files_stand_in(tmp_path: pathlib.Path) -> None:
   (tmp_path / "train.csv").write_text(layouts.lines(
       ["video", "width", "height", "question", "a0", "a1", "a2", "a3", "a4", "answer", "qid"],

@@ -138,3 +138,64 @@ def test_without_subtitles_a_note_says_so(tmp_path: pathlib.Path) -> None:
   assert f"{_SUBTITLES}: not there: the questions have no subtitles" in read.notes
   layouts.write_files({"tv_subtitles.jsonl": layouts_qa.SUBTITLES}, tmp_path)
   assert annotations.read("tvqa", tmp_path).items[0].subtitles
+
+
+def _plus(directory: pathlib.Path, subtitles: Any, **change: Any) -> None:
+  entry = layouts_qa.TVQA_PLUS | {"vid_name": "s01e01_seg01_clip_00"} | change
+  layouts.write_files({
+      "tvqa_plus_train.json": [entry], "tvqa_plus_subtitles.json": subtitles,
+      # TVQA's own are for where TVQA+'s are not.
+      _SUBTITLES: [{"vid_name": "s01e01_seg01_clip_00", "sub": [
+          {"text": "not this", "start": 0, "end": 1}]}]}, directory)
+
+
+def test_the_plus_files_have_subtitles_of_their_own(tmp_path: pathlib.Path) -> None:
+  _plus(tmp_path, {
+      "s01e01_seg01_clip_00": {
+          "sub_text": "penny : hi there . <eos>  <eos> leonard : bye <eos>no . <eos> oh",
+          "sub_time": [0.5, 2.25, 3.0, 2.5]},
+      "s01e01_seg01_clip_01": {"sub_text": "", "sub_time": []}})
+  read = annotations.read("tvqa_plus", tmp_path)
+  assert read.items[0].subtitles == (
+      Subtitle("penny : hi there .", 0.5, 2.25),
+      Subtitle("leonard : bye <eos>no .", 3.0, 3.0), Subtitle("oh", 2.5, 1e6))
+  assert {
+      "tvqa_plus_subtitles.json: 1 subtitles are empty: left out",
+      "tvqa_plus_subtitles.json: 1 subtitles end before they start: ended at their start",
+  } <= set(read.notes)
+
+
+@pytest.mark.parametrize(("entry", "message"), [
+    ({"sub_text": "a <eos> b", "sub_time": [1.0]}, "has 2 lines between '<eos>' and .* 1 times"),
+    ({"sub_text": "", "sub_time": [1.0]}, "has 0 lines between '<eos>' and .* 1 times"),
+    ({"sub_text": "a", "sub_time": ["1"]}, "'sub_time' is '1', not a finite number"),
+    ({"sub_text": ["a"], "sub_time": [1.0]}, "'sub_text' is .*not text"),
+    ({"sub_text": "a"}, "has no 'sub_time'"),
+    (["a"], "not an object"),
+])
+def test_plus_subtitles_of_no_use_are_refused(
+    tmp_path: pathlib.Path, entry: Any, message: str
+) -> None:
+  _plus(tmp_path, {"s01e01_seg01_clip_00": entry})
+  with pytest.raises(UserError, match=message) as caught:
+    annotations.read("tvqa_plus", tmp_path)
+  assert "tvqa_plus_subtitles.json: 's01e01_seg01_clip_00'" in str(caught.value)
+
+
+def test_preprocessed_files_and_a_test_split_without_moments(tmp_path: pathlib.Path) -> None:
+  hidden = {k: v for k, v in layouts_qa.TVQA_PLUS.items() if k not in ("ts", "answer_idx", "bbox")}
+  layouts.write_files({
+      "tvqa_plus_train_preprocessed.json": [layouts_qa.TVQA_PLUS | {"q_len": 7}],
+      "tvqa_plus_valid_preprocessed.json": [layouts_qa.TVQA_PLUS | {"qid": 8}],
+      "tvqa_plus_test_preprocessed_no_anno.json": [hidden, hidden | {"qid": 9}],
+  }, tmp_path)
+  read = annotations.read("tvqa_plus", tmp_path)
+  assert [(item.split, item.answer_index, len(item.moments)) for item in read.items] == [
+      ("train", 3, 1), ("val", 3, 1), ("test", -1, 0), ("test", -1, 0)]
+  assert ("tvqa_plus_test_preprocessed_no_anno.json: 2 questions have no 'ts': their moments are "
+          "hidden") in read.notes
+  # In a split whose answers are known a missing moment is a damaged entry.
+  layouts.write_files({"tvqa_plus_valid_preprocessed.json": [hidden | {"answer_idx": "1"}]},
+                      tmp_path)
+  with pytest.raises(UserError, match="has no 'ts'"):
+    annotations.read("tvqa_plus", tmp_path)
