@@ -38,7 +38,6 @@ _ONLY = flags.DEFINE_enum("only", None, ["features", "pixels"], "Measure this on
 _TURN = flags.DEFINE_list("turn", None, "KIND,SIDE,DIR: take one turn and end.")
 
 _WORKERS, _WARM_UP = 2, 6
-_PROCESSES = {"features": 2, "pixels": 0}
 _ROWS = {"features": 256, "pixels": 64}
 _SIDES = {"features": ("mla_jax", "pytorch"), "pixels": ("mla_jax", "pytorch", "pytorch_float")}
 
@@ -109,7 +108,6 @@ def _config(kind: str, folder: pathlib.Path) -> Any:
   config = config_lib.load_config(f"configs/msrvtt_mini_retrieval.py{pixels}")
   config.data.dir = str(folder)
   config.data.captions, config.data.dev_fraction = 1, 0.0
-  config.data.workers = _PROCESSES[kind]
   config.data.sources = {"captions": common.source("retrieval", "train", _ROWS[kind], unit="text")}
   return config
 
