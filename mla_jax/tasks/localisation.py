@@ -251,4 +251,17 @@ def _evaluation(texts: Texts, records: list[TextRecord], found: Found) -> Evalua
     })
   left_out = {"queries_without_moment": len(texts.momentless)} | with_video_only(texts, "queries")
   metrics = found.metrics | left_out
+  if texts.missing:
+    metrics["full_split"] = _full_split(found.columns, texts.missing)
   return Evaluation(metrics=metrics, main=found.main, rows=rows)
+
+
+def _full_split(
+    columns: dict[str, Float[np.ndarray, " n"]], missing: int
+) -> dict[str, float]:
+  """Means over the whole split, queries without a video missed; of what every query has."""
+  return {
+      name: float(column.sum() / (len(column) + missing))
+      for name, column in columns.items()
+      if not np.isnan(column).any()
+  }

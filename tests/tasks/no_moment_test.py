@@ -70,6 +70,9 @@ def test_they_are_left_out_of_an_evaluation_and_counted(data, tmp_path, caplog) 
   assert found.metrics["queries_without_moment"] == 2
   assert found.metrics["queries_without_video"] == 1  # video19: the other one is no query.
   assert found.metrics["reduced_to"] == "queries with a video"
+  whole = found.metrics["full_split"]
+  assert whole["mean_iou"] == pytest.approx(found.metrics["mean_iou"] * 2 / 3)
+  assert {"recall_at_1_iou_0.5", "recall_at_5_iou_0.7"} <= set(whole) <= set(found.metrics)
 
 
 def test_they_are_never_drawn_in_training(data, tmp_path) -> None:
