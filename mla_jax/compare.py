@@ -47,11 +47,12 @@ def _print(result: dict[str, Any], gained: Pairs, lost: Pairs) -> None:
   print(f"{result['examples']:,} examples of {result['videos']:,} videos; differences are B - A")
   for name, found in result["metrics"].items():
     of = "" if found["examples"] == result["examples"] else f" (of {found['examples']:,})"
-    print(_line(name + of, found))
+    print(_line(name, name + of, found))
   for kind, found in result["by_type"].items():
     for name in result["metrics"]:
       if name in found:
-        print(_line(f"  {kind or 'no type'} ({found[name]['examples']:,})", found[name]))
+        label = f"  {kind or 'no type'}: {name} ({found[name]['examples']:,})"
+        print(_line(name, label, found[name]))
   if result["not_compared"]:
     print(f"not compared, since one run alone has them: {', '.join(result['not_compared'])}")
   for name, pairs in (("gained: B alone is right", gained), ("lost: A alone is right", lost)):
@@ -60,11 +61,11 @@ def _print(result: dict[str, Any], gained: Pairs, lost: Pairs) -> None:
       print(f"  {a['id']}: {a.get('text', '')} {_said(a, b)}")
 
 
-def _line(name: str, found: dict[str, Any]) -> str:
+def _line(metric: str, label: str, found: dict[str, Any]) -> str:
   low, high = found["interval"]
-  better = " (lower is better)" if comparison.lower_is_better(name.split(" (")[0]) else ""
+  better = " (lower is better)" if comparison.lower_is_better(metric) else ""
   return (
-      f"{name + better:32} A {found['a']:.2f}  B {found['b']:.2f}  {found['difference']:+.2f}"
+      f"{label + better:32} A {found['a']:.2f}  B {found['b']:.2f}  {found['difference']:+.2f}"
       f" [{low:+.2f}, {high:+.2f}]  p={found['p_value']:.4f}"
   )
 

@@ -39,7 +39,7 @@ from mla_jax.config_values import (
 from mla_jax.errors import UserError
 
 # Keys whose values are folders of one machine.
-PLACES = ("data.dir", "model.text.pretrained", "model.text.cache")
+_PLACES = ("data.dir", "model.text.pretrained", "model.text.cache")
 
 
 def define_override_flags() -> None:
@@ -184,7 +184,7 @@ def config_hash(config: ConfigDict) -> str:
   Of pretrained weights it counts whether there are any: where they lie does not say which.
   """
   plain = to_plain(config)
-  for *groups, name in (key.split(".") for key in PLACES):
+  for *groups, name in (key.split(".") for key in _PLACES):
     group: Any = functools.reduce(lambda found, part: found.get(part) or {}, groups, plain)
     if group.pop(name, None) and name == "pretrained":
       group[name] = True

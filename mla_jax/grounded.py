@@ -40,8 +40,9 @@ def grounded_answers(
 ) -> dict[str, Any]:
   """What `grounding` says of the questions with a moment, and how many have none.
 
-  A question whose video is missing is wrong, and its moment not found; "questions_without_video"
-  says of how many this is true. One that was answered and has no moment is left out, and counted.
+  A question whose video is missing is wrong, and its moment, which the dump of answers does not
+  have, counts as not found; "questions_without_video" says of how many this is true. One that was
+  answered and has no moment is left out, and counted.
 
   Args:
     answers: rows of a dump with "correct".

@@ -23,6 +23,7 @@ class LastWords:
 
   def __init__(self, name: str) -> None:
     self._name = name
+    self._silent = False
 
   def __enter__(self) -> Self:
     # Not through the pipe, which could be full: whoever speaks must never wait.
@@ -45,11 +46,12 @@ class LastWords:
 
   def say(self, words: str) -> None:
     """Replaces what was said."""
-    line = words.encode()[:_MOST_BYTES].ljust(_MOST_BYTES)
-    os.pwrite(self._fd, line, 0)
+    if not self._silent:
+      os.pwrite(self._fd, words.encode()[:_MOST_BYTES].ljust(_MOST_BYTES), 0)
 
   def none(self) -> None:
-    """There is nothing to tell: the process ends with its own words."""
+    """From now on there is nothing to tell: the process ends with its own words."""
+    self._silent = True
     os.ftruncate(self._fd, 0)
 
 

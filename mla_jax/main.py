@@ -56,8 +56,9 @@ def main(argv: list[str]) -> None:
     raise UserError("--workdir: not given; name the folder of the run")
   workdir = pathlib.Path(_WORKDIR.value)
   log.configure()
-  # Imported late: they bring jax and tensorflow, which --help does not need.
-  from mla_jax import guard, processes
+  # Imported late: they bring jax and tensorflow, which --help does not need. All before the guard:
+  # while a library is loaded, no thread of this process can say that it lives.
+  from mla_jax import eval_lib, guard, processes, train_lib  # noqa: F401
 
   processes.join(
       _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value, found=_DISTRIBUTED.value
@@ -83,6 +84,7 @@ def _train_or_evaluate(
   if _MODE.value == "train":
     run = train_lib.train(config_lib.load_config(_CONFIG.value, overrides), workdir)
     if run is None:
+      processes.wait_for_all("stop")  # Who leaves says no more that it lives.
       return None
   else:
     config = eval_lib.load_config(workdir, _CONFIG.value, overrides)

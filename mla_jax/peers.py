@@ -105,9 +105,14 @@ class Peers:
     watchdog.leave(code)
 
   def _judge(self) -> None:
+    last = time.monotonic()
     while not self._done.wait(min(1.0, self._silent_seconds / 4)):
+      now = time.monotonic()
+      if now - last > self._silent_seconds / 2:  # This process itself stood still: it hears anew.
+        self._heard = {number: (said, now) for number, (said, _) in self._heard.items()}
+      last = now
       for number, ((_, place), since) in list(self._heard.items()):
-        if time.monotonic() - since > self._silent_seconds:
+        if now - since > self._silent_seconds:
           self._end_without(number, place)
 
   def _end_without(self, number: int, place: str) -> None:

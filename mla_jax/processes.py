@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import json
 import socket
+import threading
 from typing import Any
 
 import jax
@@ -21,6 +22,7 @@ from mla_jax.errors import UserError
 HEARTBEAT_SECONDS = 200
 # Longer than anything waits: what ends a wait in vain is `peers` or the watchdog.
 _BARRIER_MILLISECONDS = 7 * 24 * 3600 * 1000
+_JOIN_SECONDS = 0.2
 
 
 def join(
@@ -114,8 +116,23 @@ def wait_for_all(where: str) -> None:
 
   However long one takes: a collective of the CPU backend would wait for half a minute only.
   """
-  if (found := service()) is not None:
-    found.client.wait_at_barrier(f"mla_jax/{where}", _BARRIER_MILLISECONDS)
+  if (found := service()) is None:
+    return
+  failures: list[Exception] = []
+
+  def wait() -> None:
+    try:
+      found.client.wait_at_barrier(f"mla_jax/{where}", _BARRIER_MILLISECONDS)
+    except Exception as error:
+      failures.append(error)
+
+  # In a thread: a signal's handler runs between two joins, not within one call of the service.
+  thread = threading.Thread(target=wait, name=f"barrier {where}", daemon=True)
+  thread.start()
+  while thread.is_alive():
+    thread.join(_JOIN_SECONDS)
+  if failures:
+    raise failures[0]
 
 
 def check_agreement(mine: Mapping[str, Any]) -> None:

@@ -35,10 +35,11 @@ from mla_jax.tasks.base import Evaluate, Task
 from mla_jax.tasks.registry import make_task
 
 BEST_METRIC = "dev_score"  # Evaluation.main on the texts kept for selection.
-# What says where and how a run is computed, and not what: beside `config_lib.PLACES`, it may change
-# when the run goes on. (More micro-batches draw another dropout, as another seed would.)
+# What says where and how a run is computed, and not what: it may change when the run goes on. (More
+# micro-batches draw another dropout, as another seed would.) Not so a folder of pretrained weights,
+# which may hold others.
 _HOW = re.compile(
-    r"(mesh|sharding)\..+|loss\.impl|model\.remat|data\.workers"
+    r"(mesh|sharding)\..+|loss\.impl|model\.(remat|text\.cache)|data\.(dir|workers)"
     r"|train\.(micro_batches|log_every|eval_every|checkpoint_every|keep_last|hang_seconds)"
     r"|eval\.(batch_size|bootstrap|examples)"
 )
@@ -182,11 +183,7 @@ def start_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
 
 def _check_same_run(config: ConfigDict, saved: pathlib.Path) -> None:
   changes = config_lib.diff_configs(config_lib.read_config(saved), config)
-  keys = [change.split(":")[0] for change in changes]
-  different = [
-      change for key, change in zip(keys, changes, strict=True)
-      if key not in config_lib.PLACES and not _HOW.fullmatch(key)
-  ]
+  different = [change for change in changes if not _HOW.fullmatch(change.split(":")[0])]
   if different:
     raise UserError(
         f"{saved.parent}: holds a run of another config ({'; '.join(different[:3])}); "
@@ -198,6 +195,11 @@ def _check_same_run(config: ConfigDict, saved: pathlib.Path) -> None:
 
 
 def _check_same_data(config: ConfigDict, prepared: pathlib.Path) -> None:
+  if not prepared.exists():
+    raise UserError(
+        f"{prepared}: not there, so nobody knows on which data the run was trained (by an older "
+        "version?); use another --workdir"
+    )
   before, now = read_json(prepared, dict), fingerprint(config)
   for name in sorted(before | now):
     if before.get(name) != now.get(name):

@@ -31,8 +31,12 @@ def ending_at_once() -> Iterator[None]:
   earlier = signal.signal(signal.SIGTERM, _end_at_once)
   try:
     yield
-  finally:
+  except Stopped:
+    raise  # The process ends, and goes on ignoring further ones.
+  except BaseException:
     _restore(signal.SIGTERM, earlier)
+    raise
+  _restore(signal.SIGTERM, earlier)
 
 
 def _end_at_once(number: int, frame: types.FrameType | None) -> None:

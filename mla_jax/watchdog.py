@@ -4,7 +4,7 @@ Whoever gets on says so, in words: `alive("step 12")`. Like a logger's, this sta
 so that no function has to hand it down. Nothing is watched outside `watching`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import contextlib
 import dataclasses
 import faulthandler
@@ -18,6 +18,7 @@ from mla_jax.last_words import LastWords
 
 # Until a config is read, whose train.hang_seconds `limit` sets.
 START_SECONDS = 3600.0
+_SPEAK_SECONDS = 5.0  # How long the end of a process waits for its last words to be taken.
 
 
 @dataclasses.dataclass
@@ -88,9 +89,13 @@ def begin_end(message: str, *, stacks: bool = False) -> None:
     stacks: also writes the stack of every thread.
   """
   _ending.acquire()
-  print(message, file=sys.stderr, flush=True)
-  if stacks:
-    faulthandler.dump_traceback(all_threads=True)
+
+  def tell() -> None:
+    print(message, file=sys.stderr, flush=True)
+    if stacks:
+      faulthandler.dump_traceback(all_threads=True)
+
+  _try(tell)
 
 
 def leave(code: int) -> NoReturn:
@@ -98,17 +103,32 @@ def leave(code: int) -> NoReturn:
 
   JAX waits there for the other processes, minutes long where one is gone.
   """
+  _try(sys.stdout.flush)
+  _try(sys.stderr.flush)
   if _process.last_words:
     _process.last_words.none()
-  sys.stdout.flush()
-  sys.stderr.flush()
   os._exit(code)
 
 
+def _try(speak: Callable[[], object]) -> None:
+  """Whoever should read it may be gone, or read no more: neither keeps a process from its end."""
+  def run() -> None:
+    with contextlib.suppress(Exception):
+      speak()
+
+  thread = threading.Thread(target=run, daemon=True)
+  thread.start()
+  thread.join(_SPEAK_SECONDS)
+
+
 def _watch(done: threading.Event) -> None:
+  last = time.monotonic()
   while not done.wait(min(1.0, _process.seconds / 4) if _process.seconds else 1.0):
-    seconds, since = _process.seconds, _process.since
-    if seconds and time.monotonic() - since > seconds:
+    seconds, now = _process.seconds, time.monotonic()
+    if now - last > seconds / 2:  # The process was suspended, all of it: it begins anew.
+      _process.since = now
+    last = now
+    if seconds and now - _process.since > seconds:
       begin_end(
           f"error: nothing happened for {seconds:g} s since {where()}: a process of the job may be "
           "stuck; the last checkpoint is good (train.hang_seconds sets this limit)",

@@ -1,6 +1,8 @@
 """Whose peer fails, is stopped or falls silent ends too, and says which it was."""
 
 import json
+import signal
+import time
 
 import pytest
 
@@ -51,6 +53,27 @@ def test_the_others_end_with_one_that_was_stopped_as_it_did() -> None:
   """)
   assert code == 75
   assert error == "process 1 was told to stop (process 0 was at step 7)\n"
+
+
+def test_a_process_that_was_suspended_hears_the_others_anew() -> None:
+  child = children.start(PROGRAM + """
+    def live():
+      word = 0
+      while True:
+        says(1, str(word := word + 1))
+        time.sleep(0.1)
+    threading.Thread(target=live, daemon=True).start()
+    with peers.Peers(Service(store, 0, 2), silent_seconds=3):
+      print("ready", flush=True)
+      time.sleep(2)
+  """)
+  assert child.stdout is not None
+  assert child.stdout.readline() == "ready\n"
+  child.send_signal(signal.SIGSTOP)
+  time.sleep(4)
+  child.send_signal(signal.SIGCONT)
+  _, error = child.communicate(timeout=60)
+  assert (child.returncode, error) == (0, "")
 
 
 def test_the_first_stays_until_the_others_know_and_keeps_its_service() -> None:

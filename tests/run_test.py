@@ -119,6 +119,20 @@ def test_what_a_run_is_may_not_change(data, tmp_path, key) -> None:
   assert (tmp_path / "config.json").read_bytes() == before
 
 
+def test_other_weights_are_another_run(data, bert, tmp_path) -> None:
+  run_lib.start_workdir(_bert_config(data, bert), tmp_path)
+  other = shutil.copytree(bert, tmp_path / "other")
+  with pytest.raises(UserError, match=r"another config \(model.text.pretrained: "):
+    run_lib.start_workdir(_bert_config(data, other), tmp_path)
+
+
+def test_a_workdir_of_which_nobody_knows_the_data(data, tmp_path) -> None:
+  run_lib.start_workdir(_config(data, "debug"), tmp_path)
+  (tmp_path / "data.json").unlink()
+  with pytest.raises(UserError, match="nobody knows on which data the run was trained"):
+    run_lib.start_workdir(_config(data, "debug"), tmp_path)
+
+
 def test_sizes_that_do_not_fit_are_found_before_there_is_a_run(data, bert, tmp_path) -> None:
   """So that the command, mended as the error says, runs in the same workdir."""
   wrong = _bert_config(data, bert, model__text__layers=2, model__text__max_length=64)

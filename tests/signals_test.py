@@ -84,4 +84,15 @@ def test_where_nothing_must_be_saved_sigterm_ends_at_once_whoever_catches_except
   with pytest.raises(Stopped):
     work()
   assert reached == []
+  os.kill(os.getpid(), signal.SIGTERM)  # A second one does not end the ending.
+  signal.signal(signal.SIGTERM, earlier)
+
+
+def test_afterwards_signals_are_as_they_were() -> None:
+  earlier = signal.getsignal(signal.SIGTERM)
+  with ending_at_once():
+    assert signal.getsignal(signal.SIGTERM) != earlier
+  assert signal.getsignal(signal.SIGTERM) == earlier
+  with pytest.raises(ValueError, match="other"), ending_at_once():
+    raise ValueError("other")
   assert signal.getsignal(signal.SIGTERM) == earlier

@@ -1,5 +1,10 @@
 """A process that gets nowhere ends with where it stood; one that says it lives goes on."""
 
+import signal
+import time
+
+import pytest
+
 from tests import children
 
 WATCHED = """
@@ -40,16 +45,64 @@ def test_a_new_phase_forgets_the_detail_of_the_last() -> None:
 
 
 def test_signs_of_life_keep_a_process_going_and_none_are_needed_without_a_limit() -> None:
-  code, _, error = children.run(WATCHED + """
-      for batch in range(15):
+  code, _, error = children.run("""
+    import time
+    from mla_jax import watchdog
+    watchdog.limit(3)
+    with watchdog.watching():
+      for batch in range(10):
         watchdog.progress(f"batch {batch}")
-        time.sleep(0.1)
+        time.sleep(0.4)
       watchdog.limit(0)
       time.sleep(1.5)
     watchdog.limit(0.2)
     time.sleep(1)  # No longer watched.
   """)
   assert (code, error) == (0, "")
+
+
+def test_a_suspended_process_goes_on() -> None:
+  child = children.start("""
+    import time
+    from mla_jax import watchdog
+    watchdog.limit(3)
+    with watchdog.watching():
+      print("ready", flush=True)
+      time.sleep(1.5)
+      watchdog.progress("awake")
+      time.sleep(0.5)
+  """)
+  assert child.stdout is not None
+  assert child.stdout.readline() == "ready\n"
+  child.send_signal(signal.SIGSTOP)
+  time.sleep(4)
+  child.send_signal(signal.SIGCONT)
+  _, error = child.communicate(timeout=60)
+  assert (child.returncode, error) == (0, "")
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_nobody_who_reads_what_it_says_keeps_it_from_its_end(full: bool) -> None:
+  """Standard error is a pipe that is closed, or one that nobody empties."""
+  code, _, _ = children.run(f"""
+    import os, time
+    from mla_jax import watchdog
+    out, into = os.pipe()
+    os.set_blocking(into, False)
+    try:
+      while {full}:
+        os.write(into, bytes(4096))
+    except BlockingIOError:
+      os.set_blocking(into, True)
+    else:
+      os.close(out)
+    os.dup2(into, 2)
+    watchdog.limit(0.5)
+    with watchdog.watching():
+      time.sleep(40)
+    os._exit(7)
+  """)
+  assert code == 1
 
 
 def test_one_thread_alone_tells_why() -> None:
