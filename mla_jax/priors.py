@@ -62,8 +62,11 @@ def choices(training: Sequence[TextRecord], asked: Sequence[TextRecord]) -> dict
     by_text[row, : len(candidates)] = [rate(text, len(candidates)) for text in candidates]
   answer = np.array([record.answer_index for record in asked])
   mask = np.arange(most) < np.array([[len(record.candidates)] for record in asked])
+  also = multiple_choice.also_right(
+      [record.candidates for record in asked], [record.references for record in asked], most
+  )
   found = {
-      name: multiple_choice.points(scores, answer, mask)
+      name: multiple_choice.points(scores, answer, mask, also)
       for name, scores in ((ANSWER, by_place), (TEXT, by_text))
   }
   return {name: 100.0 * float(np.mean(points)) for name, points in found.items()}

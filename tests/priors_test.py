@@ -1,5 +1,6 @@
 """Priors by hand: they know training alone, and are scored as a model would be."""
 
+import dataclasses
 import pathlib
 
 import numpy as np
@@ -105,3 +106,11 @@ def test_the_other_protocols_score_a_prior_too() -> None:
   found = numbers(priors.moments(named, named, "qvhighlights"))
   assert found["brief/MR-full-mAP"] == pytest.approx(100.0)
   assert np.isfinite(found["brief/MR-full-mAP"])
+
+
+def test_equal_candidates_are_all_right_where_the_answer_is_a_text() -> None:
+  """As in the evaluation: the first of them is no better than the last."""
+  asked = [dataclasses.replace(choice(0, "a", "b", "a"), references=("a",))]
+  training = [choice(2, "a", "b", "c")] * 3 + [choice(0, "b", "c", "a")]
+  assert priors.choices(training, asked)["answer_prior"] == 100.0
+  assert priors.choices(training, [choice(0, "a", "b", "a")])["answer_prior"] == 0.0

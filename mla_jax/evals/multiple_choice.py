@@ -40,6 +40,16 @@ def points(
   return (first & _right(scores, answers, mask, also)).sum(axis=1) / first.sum(axis=1)
 
 
+def also_right(
+    candidates: Sequence[Sequence[str]], references: Sequence[Sequence[str]], most: int
+) -> Bool[np.ndarray, "n K"]:
+  """Which of at most K candidates are among the right texts, where these alone are known."""
+  found = np.zeros((len(candidates), most), bool)
+  for row, (texts, right) in enumerate(zip(candidates, references, strict=True)):
+    found[row, : len(texts)] = [text in right for text in texts]
+  return found
+
+
 def accuracy(
     scores: Float[np.ndarray, "n K"],
     answers: Int[np.ndarray, " n"],

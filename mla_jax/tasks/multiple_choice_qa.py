@@ -155,15 +155,6 @@ def cut_texts(
   return found
 
 
-def _also_right(records: Sequence[TextRecord], most: int) -> np.ndarray:
-  """Bool `[n, most]`: candidates of the answer's text, where annotations give the text alone."""
-  also = np.zeros((len(records), most), bool)
-  for row, record in enumerate(records):
-    for place, candidate in enumerate(record.candidates):
-      also[row, place] = candidate in record.references
-  return also
-
-
 def _evaluation(resamples: int, texts: Texts, scores: np.ndarray) -> Evaluation:
   """Of all questions: those whose video is missing are wrong, and rows of the dump too."""
   records = texts.read_all()
@@ -171,7 +162,9 @@ def _evaluation(resamples: int, texts: Texts, scores: np.ndarray) -> Evaluation:
   scores = np.concatenate([scores, np.zeros((texts.missing, scores.shape[1]), scores.dtype)])
   mask = np.arange(scores.shape[1]) < np.array([[len(r.candidates)] for r in records])
   answers = np.array([record.answer_index for record in records])
-  also = _also_right(records, scores.shape[1])
+  also = multiple_choice.also_right(
+      [r.candidates for r in records], [r.references for r in records], scores.shape[1]
+  )
   points = multiple_choice.points(scores, answers, mask, also) * asked
   metrics: dict[str, Any] = multiple_choice.accuracy(
       scores,
@@ -184,9 +177,22 @@ def _evaluation(resamples: int, texts: Texts, scores: np.ndarray) -> Evaluation:
       dataset_types=dataset_types(texts, records),
       resamples=resamples,
   ) | without_video(texts, points)
-  added = dumps.row_metrics({"accuracy": 100.0 * points})
   chosen = np.where(asked, np.where(mask, scores, -np.inf).argmax(axis=1), -1)
-  rows = [
+  shown = [row[real].tolist() for row, real in zip(scores, mask & asked[:, None], strict=True)]
+  rows = _rows(texts, records, chosen, shown, points)
+  return Evaluation(metrics=metrics, main=float(metrics["accuracy"]), rows=rows)
+
+
+def _rows(
+    texts: Texts,
+    records: Sequence[TextRecord],
+    chosen: np.ndarray,
+    scores: Sequence[list[float]],
+    points: np.ndarray,
+) -> list[dict[str, Any]]:
+  """Of the dump; `chosen` is -1, and there are no scores, where the video is missing."""
+  added = dumps.row_metrics({"accuracy": 100.0 * points})
+  return [
       {
           "place": place,
           "id": record.item_id,
@@ -194,13 +200,12 @@ def _evaluation(resamples: int, texts: Texts, scores: np.ndarray) -> Evaluation:
           "text": record.text,
           "type": record.question_type,
           "answer": record.answer,
-          "predicted": record.candidates[chosen[place]] if asked[place] else "",
+          "predicted": record.candidates[chosen[place]] if chosen[place] >= 0 else "",
           "predicted_index": int(chosen[place]),
-          "scores": scores[place][mask[place]].tolist() if asked[place] else [],
+          "scores": scores[place],
           "correct": bool(points[place] == 1.0),
           "metrics": added[place],
           **mark(texts, place),
       }
       for place, record in enumerate(records)
   ]
-  return Evaluation(metrics=metrics, main=float(metrics["accuracy"]), rows=rows)

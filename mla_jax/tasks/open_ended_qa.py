@@ -11,6 +11,7 @@ import optax
 
 from mla_jax.data.examples import NOTHING_MORE
 from mla_jax.data.reader import Reader
+from mla_jax.data.records import TextRecord
 from mla_jax.data.sources import Texts
 from mla_jax.errors import UserError
 from mla_jax.evals import dumps, qa
@@ -128,20 +129,25 @@ def _evaluation(
       resamples=resamples,
   ) | without_video(texts, np.array(right))
   rows = [
-      {
-          "place": place,
-          "id": record.item_id,
-          "video": record.video_id,
-          "text": record.text,
-          "type": record.question_type,
-          "answer": record.answer,
-          "predicted": predicted[place],
-          "probability": float(probability[place]),
-          "correct": right[place],
-          "metrics": added[place],
-          **({"references": record.references} if record.references else {}),
-          **mark(texts, place),
-      }
-      for place, record in enumerate(records)
+      {"place": place} | _row(record, answer, float(chance), columns) | mark(texts, place)
+      for place, (record, answer, chance, columns) in enumerate(
+          zip(records, predicted, probability, added, strict=True)
+      )
   ]
   return Evaluation(metrics=metrics, main=float(metrics["accuracy"]), rows=rows)
+
+
+def _row(
+    record: TextRecord, predicted: str, probability: float, metrics: dict[str, float]
+) -> dict[str, Any]:
+  return {
+      "id": record.item_id,
+      "video": record.video_id,
+      "text": record.text,
+      "type": record.question_type,
+      "answer": record.answer,
+      "predicted": predicted,
+      "probability": probability,
+      "correct": bool(predicted) and predicted == record.answer,
+      "metrics": metrics,
+  } | ({"references": record.references} if record.references else {})
