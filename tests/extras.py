@@ -8,7 +8,8 @@ import pytest
 
 def need(module: str, extra: str) -> None:
   """Skips a test where the module is not installed; with MLA_JAX_REQUIRE_<EXTRA>=1 it fails."""
-  if importlib.util.find_spec(module) is not None:
+  found = importlib.util.find_spec(module)
+  if found is not None and found.origin is not None:  # A folder of that name has none.
     return
   message = f"{module} is not installed: it comes with mla_jax[{extra}]"
   if os.environ.get(f"MLA_JAX_REQUIRE_{extra.upper()}") == "1":
