@@ -161,8 +161,11 @@ def start_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
   family, tokenizer = family_dir(config), _tokenizer(config)
   text = TextConfig.from_config(config.model.text, config.model.width)
   if saved.exists():
-    _check_same_run(config, saved)
+    changes = _check_same_run(config, saved)
     _check_same_data(config, prepared)
+    if changes and processes.is_first():
+      logger.info("%s: goes on with %s", workdir, "; ".join(changes))
+      config_lib.save_config(config, saved)
     return
   if not processes.is_first():
     return
@@ -181,7 +184,8 @@ def start_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
   config_lib.save_config(config, saved)
 
 
-def _check_same_run(config: ConfigDict, saved: pathlib.Path) -> None:
+def _check_same_run(config: ConfigDict, saved: pathlib.Path) -> list[str]:
+  """What differs from the saved config and may."""
   changes = config_lib.diff_configs(config_lib.read_config(saved), config)
   different = [change for change in changes if not _HOW.fullmatch(change.split(":")[0])]
   if different:
@@ -189,9 +193,7 @@ def _check_same_run(config: ConfigDict, saved: pathlib.Path) -> None:
         f"{saved.parent}: holds a run of another config ({'; '.join(different[:3])}); "
         "use another --workdir or the same config"
     )
-  if changes and processes.is_first():
-    logger.info("%s: goes on with %s", saved.parent, "; ".join(changes))
-    config_lib.save_config(config, saved)
+  return changes
 
 
 def _check_same_data(config: ConfigDict, prepared: pathlib.Path) -> None:

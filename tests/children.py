@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -16,6 +17,17 @@ def start(program: str) -> subprocess.Popen[str]:
       cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
       start_new_session=True,
   )
+
+
+def finish_after_a_stop(child: subprocess.Popen[str], seconds: float) -> tuple[int | None, str]:
+  """Suspends a child that has said it is ready; its exit code and standard error."""
+  assert child.stdout is not None
+  assert child.stdout.readline() == "ready\n"
+  child.send_signal(signal.SIGSTOP)
+  time.sleep(seconds)
+  child.send_signal(signal.SIGCONT)
+  _, error = child.communicate(timeout=60)
+  return child.returncode, error
 
 
 def run(program: str, timeout: float = 60) -> tuple[int, str, str]:

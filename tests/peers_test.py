@@ -1,8 +1,6 @@
 """Whose peer fails, is stopped or falls silent ends too, and says which it was."""
 
 import json
-import signal
-import time
 
 import pytest
 
@@ -67,13 +65,7 @@ def test_a_process_that_was_suspended_hears_the_others_anew() -> None:
       print("ready", flush=True)
       time.sleep(2)
   """)
-  assert child.stdout is not None
-  assert child.stdout.readline() == "ready\n"
-  child.send_signal(signal.SIGSTOP)
-  time.sleep(4)
-  child.send_signal(signal.SIGCONT)
-  _, error = child.communicate(timeout=60)
-  assert (child.returncode, error) == (0, "")
+  assert children.finish_after_a_stop(child, 4) == (0, "")
 
 
 def test_the_first_stays_until_the_others_know_and_keeps_its_service() -> None:

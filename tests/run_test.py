@@ -108,6 +108,10 @@ def test_a_run_goes_on_where_its_data_moved_but_not_on_other_data(data, tmp_path
   shutil.copytree(tiny.prepare(tmp_path / "other", videos=9), moved)
   with pytest.raises(UserError, match=r"trained on other data than .*moved/msrvtt/media holds now"):
     run_lib.start_workdir(_config(moved, "debug"), tmp_path)
+  elsewhere = moved.rename(tmp_path / "elsewhere")
+  with pytest.raises(UserError, match="trained on other data than"):
+    run_lib.start_workdir(_config(elsewhere, "debug"), tmp_path)
+  assert config_lib.read_config(tmp_path / "config.json").data.dir == str(moved)
 
 
 @pytest.mark.parametrize("key", ["seed", "train__steps", "model__width", "data__text_length"])

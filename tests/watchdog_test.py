@@ -1,7 +1,5 @@
 """A process that gets nowhere ends with where it stood; one that says it lives goes on."""
 
-import signal
-import time
 
 import pytest
 
@@ -72,13 +70,7 @@ def test_a_suspended_process_goes_on() -> None:
       watchdog.progress("awake")
       time.sleep(0.5)
   """)
-  assert child.stdout is not None
-  assert child.stdout.readline() == "ready\n"
-  child.send_signal(signal.SIGSTOP)
-  time.sleep(4)
-  child.send_signal(signal.SIGCONT)
-  _, error = child.communicate(timeout=60)
-  assert (child.returncode, error) == (0, "")
+  assert children.finish_after_a_stop(child, 4) == (0, "")
 
 
 @pytest.mark.parametrize("full", [False, True])

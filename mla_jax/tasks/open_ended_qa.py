@@ -129,17 +129,16 @@ def _evaluation(
       resamples=resamples,
   ) | without_video(texts, np.array(right))
   rows = [
-      {"place": place} | _row(record, answer, float(chance), columns) | mark(texts, place)
-      for place, (record, answer, chance, columns) in enumerate(
-          zip(records, predicted, probability, added, strict=True)
+      {"place": place, "correct": right[place], "metrics": added[place]}
+      | _row(record, answer, float(chance)) | mark(texts, place)
+      for place, (record, answer, chance) in enumerate(
+          zip(records, predicted, probability, strict=True)
       )
   ]
   return Evaluation(metrics=metrics, main=float(metrics["accuracy"]), rows=rows)
 
 
-def _row(
-    record: TextRecord, predicted: str, probability: float, metrics: dict[str, float]
-) -> dict[str, Any]:
+def _row(record: TextRecord, predicted: str, probability: float) -> dict[str, Any]:
   return {
       "id": record.item_id,
       "video": record.video_id,
@@ -148,6 +147,4 @@ def _row(
       "answer": record.answer,
       "predicted": predicted,
       "probability": probability,
-      "correct": bool(predicted) and predicted == record.answer,
-      "metrics": metrics,
   } | ({"references": record.references} if record.references else {})
