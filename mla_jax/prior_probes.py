@@ -26,6 +26,10 @@ _ANSWERED = {
 }
 
 
+class _LeftOut(Exception):
+  """Why a prior has no number. Damaged data are no such reason: their error ends the command."""
+
+
 def prior_probes(
     run: Run, trained: ConfigDict, texts: Texts, name: str
 ) -> tuple[dict[str, float], dict[str, str]]:
@@ -45,24 +49,24 @@ def prior_probes(
     if task == "localisation":
       return {priors.MOMENT: _moment_prior(run, trained, texts, name)}, {}
     if task not in _ANSWERED:
-      raise UserError("what is ranked has no answers")
+      raise _LeftOut("what is ranked has no answers")
     if trained.task != task:
-      raise UserError(f"the run was trained for {trained.task}")
+      raise _LeftOut(f"the run was trained for {trained.task}")
     # What the accuracy of the plain evaluation is over; of counts it is what has a video.
     asked = texts.store.read(texts.split, texts.items) if task == "counting" else texts.read_all()
     return _ANSWERED[task](_training_records(run, trained), asked), {}
-  except UserError as error:
-    return {}, dict.fromkeys(_KINDS[task], f"left out: {error}")
+  except _LeftOut as reason:
+    return {}, dict.fromkeys(_KINDS[task], f"left out: {reason}")
 
 
 def _moment_prior(run: Run, trained: ConfigDict, texts: Texts, name: str) -> float:
   timed = [record for record in _training_records(run, trained) if record.moments]
   if not timed:
-    raise UserError("no training text tells of a moment")
+    raise _LeftOut("no training text tells of a moment")
   asked = texts.store.read(texts.split, texts.items)
   metrics = priors.moments(timed, asked, run.config.eval.moments)
   if not metrics:
-    raise UserError("the annotations do not tell how long every video is")
+    raise _LeftOut("the annotations do not tell how long every video is")
   return numbers(metrics)[name]
 
 
@@ -73,7 +77,10 @@ def _training_records(run: Run, trained: ConfigDict) -> list[TextRecord]:
     data.dir = run.config.data.dir
   own = [source for source in data.sources.values() if source.texts == data.eval_texts]
   if not own:
-    raise UserError(f"the run was not trained on texts like {data.family}/{data.eval_texts}")
-  known = sources.open_texts(data, own[0].texts, own[0].split, with_video=False)
+    raise _LeftOut(f"the run was not trained on texts like {data.family}/{data.eval_texts}")
+  try:
+    known = sources.open_texts(data, own[0].texts, own[0].split, with_video=False)
+  except UserError as error:
+    raise _LeftOut(str(error)) from error
   known, _ = sources.split_off_dev(known, data.dev_fraction)
   return known.store.read(known.split, known.items)

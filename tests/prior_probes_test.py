@@ -8,6 +8,7 @@ import pytest
 
 from mla_jax import config_lib, priors
 from mla_jax.data import sources
+from mla_jax.errors import UserError
 from mla_jax.prior_probes import prior_probes
 from tests import tiny
 
@@ -68,3 +69,12 @@ def test_what_is_left_out_is_told(folders, evaluated, trained, said):
   assert not found
   assert set(notes) == said
   assert all(note.startswith("left out: ") for note in notes.values())
+
+
+def test_damaged_training_data_are_an_error(tmp_path):
+  folder = tiny.prepare(tmp_path, datasets=("msrvtt_qa",))
+  for records in (folder / "msrvtt" / "qa").glob("*-train.array_record-*"):
+    records.write_bytes(records.read_bytes()[:100])
+  config = _config(folder)
+  with pytest.raises(UserError, match="train"):
+    _probed(config, config, folder)
