@@ -15,6 +15,10 @@ from mla_jax.data.media import Media
 from mla_jax.data.record_format import TextRecord
 from mla_jax.errors import UserError
 
+# Texts of a split that are kept once they were read, in bytes as they are stored (some five times
+# that in memory): reading a text again costs as much as the rest of its row.
+_KEPT_BYTES = 1 << 26
+
 
 class Shards:
   """The records of several ArrayRecord files as one sequence; safe to read from many threads.
@@ -96,6 +100,30 @@ def _open_shards(directory: pathlib.Path, files: Sequence[dict[str, Any]]) -> Sh
   return Shards([directory / file["name"] for file in files], [file["records"] for file in files])
 
 
+class SplitTexts:
+  """The parsed texts of one split; what was read is kept, as far as there is room."""
+
+  def __init__(self, shards: Shards):
+    self._shards = shards
+    self._kept: dict[int, TextRecord] = {}
+    self._room = _KEPT_BYTES
+
+  def __reduce__(self) -> tuple[Any, ...]:
+    return SplitTexts, (self._shards,)
+
+  def read(self, indices: Sequence[int] | np.ndarray) -> list[TextRecord]:
+    """The texts at `indices`; thread-safe. Raises as `Shards.read`."""
+    places = np.asarray(indices, np.int64).tolist()
+    unread = [place for place in dict.fromkeys(places) if place not in self._kept]
+    fresh: dict[int, TextRecord] = {}
+    for place, raw in zip(unread, self._shards.read(unread), strict=True):
+      fresh[place] = record_format.parse_text(raw)
+      if self._room >= len(raw):  # Threads may keep a little more than there is room for.
+        self._room -= len(raw)
+        self._kept[place] = fresh[place]
+    return [fresh[place] if place in fresh else self._kept[place] for place in places]
+
+
 class TextStore:
   """The texts of one prepared dataset, by split and position.
 
@@ -110,8 +138,10 @@ class TextStore:
     self.manifest = manifest
     self.splits: dict[str, int] = {
         name: split["texts"] for name, split in manifest["splits"].items()}
-    self._shards = {
-        name: _open_shards(directory, [f for f in manifest["files"] if f.get("split") == name])
+    self._texts = {
+        name: SplitTexts(
+            _open_shards(directory, [f for f in manifest["files"] if f.get("split") == name])
+        )
         for name in self.splits
     }
 
@@ -143,7 +173,7 @@ class TextStore:
       IndexError: an index outside the split.
       UserError: an unknown split, or a damaged file.
     """
-    return [record_format.parse_text(raw) for raw in self._shards[self._known(split)].read(indices)]
+    return self._texts[self._known(split)].read(indices)
 
   def _known(self, split: str) -> str:
     if split not in self.splits:

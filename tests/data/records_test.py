@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 import concurrent.futures
+import copy
 import math
 import pathlib
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from mla_jax.data import record_format, record_writer, text_fields
+from mla_jax.data import record_format, record_writer, records, text_fields
 from mla_jax.data.annotations.schema import Segment, Subtitle
 from mla_jax.data.media import Media
 from mla_jax.data.record_format import TextRecord
@@ -96,6 +97,36 @@ def test_many_threads_may_read_at_once(tmp_path: pathlib.Path) -> None:
   with concurrent.futures.ThreadPoolExecutor(16) as pool:
     for order, records in zip(orders, pool.map(shards.read, orders), strict=True):
       assert records == [b"%d" % i for i in order]
+
+
+def _texts(directory: pathlib.Path, count: int) -> Shards:
+  path = directory / record_format.shard_name("test", "train", 0)
+  texts = (TextRecord(f"i{i}", "v", i, f"text {i}", (), "", "") for i in range(count))
+  record_writer.write_shard(path, map(record_format.serialise_text, texts))
+  return Shards([path], [count])
+
+
+@pytest.mark.parametrize("room", [0, 100, 1 << 20])
+def test_texts_are_the_same_whether_they_are_kept_or_read_again(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+  monkeypatch.setattr(records, "_KEPT_BYTES", room)
+  texts = records.SplitTexts(_texts(tmp_path, 40))
+  orders = [np.random.default_rng(i).integers(0, 40, 30) for i in range(16)]
+  with concurrent.futures.ThreadPoolExecutor(8) as pool:
+    for order, read in zip(orders, pool.map(texts.read, orders), strict=True):
+      assert [record.item_id for record in read] == [f"i{i}" for i in order]
+      assert [record.media_index for record in read] == order.tolist()
+  with pytest.raises(IndexError, match="record 40 of 40"):
+    texts.read([3, 40])
+
+
+def test_a_kept_text_is_not_read_again_nor_sent_to_another_process(tmp_path: pathlib.Path) -> None:
+  texts = records.SplitTexts(_texts(tmp_path, 9))
+  (first,) = texts.read([3])
+  assert texts.read([3, 4])[0] is first
+  (there,) = copy.copy(texts).read([3])  # By what a pickle is made of.
+  assert there.item_id == first.item_id and there is not first
 
 
 def test_a_damaged_shard_is_named(tmp_path: pathlib.Path) -> None:
