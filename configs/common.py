@@ -130,6 +130,7 @@ def model() -> ConfigDict:
       "frozen_layers": -1,  # 0: the embeddings are not trained; N: nor are the first N layers.
       # Folder, shared by runs, for what the frozen layers make of the training texts.
       "cache": ml_collections.config_dict.placeholder(str),
+      "word_skip": False,  # Add each token to its state, past all layers.
       # Start the shared space as this encoder's own; text.width = model.width = embed_dim.
       "identity_heads": False,
   })

@@ -88,6 +88,8 @@ def _text(config: ConfigDict, texts: int) -> Count:
   count = 3 * layers(text.layers - frozen) + (0 if text.cache else layers(frozen))
   if width != config.model.width:
     count += 3 * 2 * texts * length * width * config.model.width
+  if text.word_skip:
+    count += 3 * 2 * texts * length * width * config.model.width
   return {"text": count}
 
 

@@ -32,7 +32,7 @@ _BATCH = 256
 
 
 def with_cached_texts(run: Run, sources: tuple[Source, ...], params: Any) -> Run:
-  """The run, its training texts replaced by the frozen states in the folder `model.text.cache`.
+  """The run, beside its training texts the frozen states in the folder `model.text.cache`.
 
   They are made on first use and found by the encoder's weights and the texts: a run of other
   weights or data makes its own. Evaluation encodes its texts itself: a cache is no part of a model.

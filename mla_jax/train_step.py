@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
-import numpy as np
 import optax
 
 from mla_jax import (
@@ -267,8 +266,7 @@ def init_params(model: MLA, config: ConfigDict) -> Callable[[], Any]:
 def init_batch(config: ConfigDict) -> dict[str, jax.ShapeDtypeStruct]:
   """Shapes of one row of the fields the encoders read."""
   spec = batch_spec.text_fields(config, (1,))
-  if config.model.text.cache:  # The encoder's frozen part is made from ids.
-    spec["text"] = jax.ShapeDtypeStruct(spec["text_mask"].shape, np.int32)
+  spec.pop("text_states", None)  # The encoder's frozen part is made too.
   return spec | (batch_spec.video_fields(config, 1) if config.model.use_video else {})
 
 

@@ -73,7 +73,7 @@ def test_cached_states_train_the_same(folders, tmp_path, monkeypatch, name):
   with run_lib.open_checkpoints(run) as saved:
     training = training.with_cached_texts(training.start(saved).params)
   (batch,) = training.batches(range(1))
-  assert batch["text"].shape[-1] == SIZES["hidden_size"]  # States, and not ids.
+  assert batch["text_states"].shape == (*batch["text"].shape, SIZES["hidden_size"])
   planned = abstract_batch(other_seed, training.rows, run.task, run.mesh)
   assert {name: (field.shape, field.dtype) for name, field in batch.items()} == {
       name: (field.shape, field.dtype) for name, field in planned.items()

@@ -58,15 +58,17 @@ def _task_fields(config: ConfigDict, texts: tuple[int, ...], wanted: TaskFields)
 
 
 def text_fields(config: ConfigDict, texts: tuple[int, ...], prefix: str = "") -> Spec:
-  """What the text encoder reads; where its frozen part is cached, what comes out of that."""
+  """What the text encoder reads; where its frozen part is cached, what comes out of that too."""
   places = (*texts, config.data.text_length)
   text = config.model.text
-  ids = _array((*places, text.width), np.float16) if text.cache else _array(places, np.int32)
-  return {
-      f"{prefix}text": ids,
+  spec = {
+      f"{prefix}text": _array(places, np.int32),
       f"{prefix}text_mask": _array(places, np.bool_),
       f"{prefix}text_segment": _array(places, np.int32),
   }
+  if text.cache:
+    spec[f"{prefix}text_states"] = _array((*places, text.width), np.float16)
+  return spec
 
 
 def video_fields(config: ConfigDict, rows: int) -> Spec:

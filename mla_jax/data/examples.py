@@ -43,14 +43,16 @@ def text_fields(
 ) -> Fields:
   """Tokens `[L]`, their mask and text segments; `times` `[M, 2]` (NaN = unknown) without prefix.
 
-  With `states` the tokens are the frozen encoder's `[L, W]` instead of their ids.
+  With `states` those of the frozen encoder, `[L, W]`, stand beside the tokens.
   """
   tokens, segments = tokenize(text, segments, tokenizer, shapes)
   fields = {
-      f"{prefix}text": states.lookup(tokens) if states else tokens.ids,
+      f"{prefix}text": tokens.ids,
       f"{prefix}text_mask": tokens.mask,
       f"{prefix}text_segment": tokens.segment,
   }
+  if states:
+    fields[f"{prefix}text_states"] = states.lookup(tokens)
   if not prefix:
     times = np.full((shapes.text_segments, 2), np.nan, np.float32)
     for number, segment in enumerate(segments):

@@ -1,7 +1,6 @@
 """A text encoder of the BERT family (Devlin et al., arXiv 1810.04805), trained in whole or part."""
 
 import dataclasses
-from typing import TypeAlias
 
 from flax import linen as nn
 import jax
@@ -11,7 +10,6 @@ from jaxtyping import Array, Bool, Float, Int
 from mla_jax.models import layers, primitives
 from mla_jax.models.text_encoder import TextConfig, check_length, hide_tokens
 
-Text: TypeAlias = Int[Array, "B L"] | Float[Array, "B L W"]  # Ids, or what is frozen made of them.
 TOKEN_TYPES = 2  # Rows of BERT's table of them; a text is all of the first.
 
 
@@ -43,28 +41,38 @@ class Bert(nn.Module):
   """Token ids to the last hidden states, as `transformers.BertModel` gives them.
 
   What is frozen (`frozen_parameters`) has no dropout and no backward pass; its output may be given
-  in the place of the ids ("frozen_states" of the intermediates), and none of it is computed then.
-  Where `seen` is given, the other tokens are hidden from the layers that are trained.
+  as `states` ("frozen_states" of the intermediates), and none of it is computed then. Where `seen`
+  is given, the other tokens are hidden from the layers that are trained.
   """
 
   common: layers.Common
   config: TextConfig
 
+  def setup(self) -> None:
+    size = (self.config.vocab_size, self.config.width)
+    self.word = nn.Embed(*size, embedding_init=primitives.table_init)
+
   @nn.compact
   def __call__(
       self,
-      text: Text,
+      text: Int[Array, "B L"],
       mask: Bool[Array, "B L"],
       seen: Bool[Array, "B L"] | None = None,
+      states: Float[Array, "B L W"] | None = None,
       *,
       train: bool,
   ) -> Float[Array, "B L W"]:
     common, config = self.common, self.config
-    given = text.ndim == 3
-    x = text.astype(common.dtype) if given else self._frozen(text, mask, train=train)
+    given = None if states is None else states.astype(common.dtype)
+    x = self._frozen(text, mask, train=train) if given is None else given
     seen = mask if seen is None else seen
     numbers = range(max(config.frozen_layers, 0), config.layers)
     return layers.stack(BertLayer, common, (common, config, train), numbers, x, seen)
+
+  def words(self, text: Int[Array, "B L"]) -> Float[Array, "B L W"]:
+    """Each token by itself, before any layer."""
+    words = self.word(text)
+    return words if self.config.frozen_layers < 0 else jax.lax.stop_gradient(words)
 
   def _frozen(
       self, text: Int[Array, "B L"], mask: Bool[Array, "B L"], *, train: bool
@@ -84,10 +92,9 @@ class Bert(nn.Module):
   def _embed(self, text: Int[Array, "B L"]) -> Float[Array, "B L W"]:
     config = self.config
     init, width = primitives.table_init, config.width
-    word = nn.Embed(config.vocab_size, width, embedding_init=init, name="word")
     position = self.param("position", init, (config.max_length, width), jnp.float32)
     token_type = self.param("token_type", init, (TOKEN_TYPES, width), jnp.float32)
-    x = word(text) + position[: text.shape[1]] + token_type[0]
+    x = self.word(text) + position[: text.shape[1]] + token_type[0]
     return primitives.LayerNorm(self.common.dtype, config.norm_epsilon, name="norm")(x)
 
 
@@ -95,7 +102,8 @@ class BertEncoder(nn.Module):
   """`Bert` as text encoder: like `TextEncoder`, with the states brought to the model's width.
 
   `token_dropout` hides tokens as there, but from what is trained alone. [CLS] and [SEP] are tokens
-  like others.
+  like others. With `word_skip` each token is also seen by itself, past all layers: an encoder of
+  sentences puts words of one kind ("man", "woman") close to each other.
   """
 
   common: layers.Common
@@ -103,7 +111,12 @@ class BertEncoder(nn.Module):
 
   @nn.compact
   def __call__(
-      self, text: Text, mask: Bool[Array, "B L"], *, train: bool
+      self,
+      text: Int[Array, "B L"],
+      mask: Bool[Array, "B L"],
+      states: Float[Array, "B L W"] | None = None,
+      *,
+      train: bool,
   ) -> tuple[Float[Array, "B L D"], Bool[Array, "B L"]]:
     common, config = self.common, self.config
     check_length(text, config)
@@ -111,12 +124,18 @@ class BertEncoder(nn.Module):
     seen = mask
     if train and config.token_dropout:
       seen = hide_tokens(self.make_rng("dropout"), mask, config.token_dropout)
-    x = bert(text, mask, seen, train=train)
+    x = bert(text, mask, seen, states, train=train)
     if config.width != common.width:
       x = primitives.LayerNorm(common.dtype, name="projection_norm")(x)
       # With all layers frozen this is the text side's only noise.
       x = primitives.Dropout(common.dropout)(x, train=train)
       x = primitives.Dense(common.width, dtype=common.dtype, name="projection")(x)
+    if config.word_skip:
+      words = primitives.LayerNorm(common.dtype, name="words_norm")(bert.words(text))
+      skip = primitives.Dense(  # From 0: the encoder starts as it is.
+          common.width, kernel_init=nn.initializers.zeros, dtype=common.dtype, name="words"
+      )
+      x += skip(words)
     return jnp.where(seen[..., None], x, jnp.zeros((), x.dtype)), seen
 
 

@@ -24,6 +24,7 @@ from mla_jax.models.scales import LearnedScales, Scales
 
 _DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 _ANSWER_HEADS = {"answer": fusion.AnswerHead, "ordinal": fusion.OrdinalHead}
+TEXT = ("text", "text_mask", "text_segment")  # What `encode_text` reads of a batch.
 HEADS = (*_ANSWER_HEADS, "span")
 _TEXT_ENCODERS = {"scratch": text_encoder.TextEncoder, "bert": bert_encoder.BertEncoder}
 
@@ -134,18 +135,19 @@ class MLA(nn.Module):
 
   def encode_text(
       self,
-      text: Int[Array, "B L"] | Float[Array, "B L W"],
+      text: Int[Array, "B L"],
       text_mask: Bool[Array, "B L"],
       text_segment: Int[Array, "B L"],
+      text_states: Float[Array, "B L W"] | None = None,
       *,
       segments: int,
       train: bool,
   ) -> Encoded:
     """Encodes texts; arguments as those of `encode_video`, [B, L].
 
-    Where a part of the text encoder is frozen, `text` may be what comes out of it, [B, L, W].
+    Where a part of the text encoder is frozen, what comes out of it may be given as `text_states`.
     """
-    states, mask = self.text(text, text_mask, train=train)
+    states, mask = self.text(text, text_mask, text_states, train=train)
     heads = (self.heads.text_global, self.heads.text_segment)
     return _embed(states, mask, text_segment, segments, *heads, train=train)
 
@@ -196,7 +198,7 @@ class MLA(nn.Module):
       batch: the fields `encode_video` and `encode_text` take by their names; texts [B, L] or
         [B, C, L].
     """
-    captions = {key: batch[key] for key in ("text", "text_mask", "text_segment")}
+    captions = {key: batch[key] for key in TEXT}
     captions = {key: value.reshape(-1, value.shape[-1]) for key, value in captions.items()}
     text = self.encode_text(**captions, segments=1, train=False)
     video = None

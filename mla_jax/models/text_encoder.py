@@ -5,7 +5,7 @@ import dataclasses
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Shaped
+from jaxtyping import Array, Bool, Float, Int
 from ml_collections import ConfigDict
 
 from mla_jax.errors import UserError, check_choice
@@ -29,6 +29,7 @@ class TextConfig:
   pretrained: str | None  # Folder of the weights and their tokenizer.
   frozen_layers: int  # The embeddings and so many layers are not trained; -1: all are.
   cache: str | None = None  # Folder of what the frozen layers make of the training texts.
+  word_skip: bool = False  # Whether each token is added to its state, past all layers.
   identity_heads: bool = False  # Whether the projections into the shared space start as identity.
 
   @classmethod
@@ -55,6 +56,7 @@ class TextConfig:
         "pretrained": text.pretrained,
         "frozen_layers": text.frozen_layers + 1,
         "cache": text.cache,
+        "word_skip": text.word_skip,
         "identity_heads": text.identity_heads,
     }
     alien = next((name for name, value in others.items() if value), None)
@@ -88,8 +90,14 @@ class TextEncoder(nn.Module):
 
   @nn.compact
   def __call__(
-      self, text: Int[Array, "B L"], mask: Bool[Array, "B L"], *, train: bool
+      self,
+      text: Int[Array, "B L"],
+      mask: Bool[Array, "B L"],
+      states: None = None,
+      *,
+      train: bool,
   ) -> tuple[Float[Array, "B L D"], Bool[Array, "B L"]]:
+    del states  # Nothing of this encoder is frozen.
     width, dtype, config = self.common.width, self.common.dtype, self.config
     check_length(text, config)
     if train and config.token_dropout:
@@ -103,7 +111,7 @@ class TextEncoder(nn.Module):
     return jnp.where(mask[..., None], x, jnp.zeros((), x.dtype)), mask
 
 
-def check_length(text: Shaped[Array, "B L ..."], config: TextConfig) -> None:
+def check_length(text: Int[Array, "B L"], config: TextConfig) -> None:
   """Raises `UserError` for more tokens than there are positions."""
   length = text.shape[1]
   if length > config.max_length:

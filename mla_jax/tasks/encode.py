@@ -6,7 +6,7 @@ from typing import TypeVar, cast
 import jax
 import jax.numpy as jnp
 
-from mla_jax.models.mla import MLA, Encoded
+from mla_jax.models.mla import MLA, TEXT, Encoded
 from mla_jax.tasks.base import Batch, Params
 
 Result = TypeVar("Result")
@@ -32,10 +32,18 @@ def encode_video(model: MLA, batch: Batch, *, segments: int, train: bool) -> Enc
   )
 
 
+_STATES = "text_states"  # Beside TEXT, where the frozen part of the encoder is cached.
+
+
+def text_names(batch: Batch, prefix: str = "") -> tuple[str, ...]:
+  """Of the fields that the text encoder reads, without the prefix."""
+  return (*TEXT, _STATES) if f"{prefix}{_STATES}" in batch else TEXT
+
+
 def flat_texts(batch: Batch, prefix: str = "") -> Batch:
   """The texts of a batch as rows, `[B * C, L]`: the C texts of a video follow each other."""
   length = batch[f"{prefix}text_mask"].shape[-1]
-  fields = {name: batch[f"{prefix}{name}"] for name in ("text", "text_mask", "text_segment")}
+  fields = {name: batch[f"{prefix}{name}"] for name in text_names(batch, prefix)}
   texts = fields["text_mask"].ndim - 1
   return {
       name: field.reshape(-1, length, *field.shape[texts + 1 :]) for name, field in fields.items()
@@ -44,10 +52,7 @@ def flat_texts(batch: Batch, prefix: str = "") -> Batch:
 
 def encode_text(model: MLA, batch: Batch, *, segments: int, train: bool) -> Encoded:
   """The texts of a batch, `[B * C, ...]`, in the order of `flat_texts`."""
-  texts = flat_texts(batch)
-  return model.encode_text(
-      texts["text"], texts["text_mask"], texts["text_segment"], segments=segments, train=train
-  )
+  return model.encode_text(**flat_texts(batch), segments=segments, train=train)
 
 
 def for_each_text(video: Encoded, texts: int) -> Encoded:

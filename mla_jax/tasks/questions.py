@@ -19,10 +19,16 @@ from mla_jax.models.mla import MLA, Embeddings, Encoded
 from mla_jax.tasks.alignment import LossSettings, align
 from mla_jax.tasks.base import Batch, Metrics, Params, Sizes
 from mla_jax.tasks.collect import collect
-from mla_jax.tasks.encode import apply, encode_text, encode_video, flat_texts, for_each_text
+from mla_jax.tasks.encode import (
+    apply,
+    encode_text,
+    encode_video,
+    flat_texts,
+    for_each_text,
+    text_names,
+)
 
 Score: TypeAlias = Callable[..., jax.Array]  # As `Questions.logits`.
-_TEXT = ("text", "text_mask", "text_segment")
 
 
 class Answered(NamedTuple):
@@ -64,7 +70,8 @@ class Questions:
 
   def asked(self, batch: Batch, prefix: str = "") -> Batch:
     """The texts to be answered as rows `[B * c, L]`; with candidates `[B * c * K, L]`."""
-    return flat_texts({name: self.own(batch[f"{prefix}{name}"], batch) for name in _TEXT})
+    names = text_names(batch, prefix)
+    return flat_texts({name: self.own(batch[f"{prefix}{name}"], batch) for name in names})
 
   def _encode(self, module: MLA, asked: Batch, batch: Batch) -> tuple[Encoded, Encoded | None]:
     """In training: what is asked and, where it is aligned, all texts with their answers."""
@@ -72,7 +79,7 @@ class Questions:
     if not (self.losses.global_weight or self.losses.segment_weight):
       return encode_text(module, asked, segments=segments, train=True), None
     aligned = flat_texts(batch, "align_")
-    both = {name: jnp.concatenate([asked[name], aligned[name]]) for name in _TEXT}
+    both = {name: jnp.concatenate([asked[name], aligned[name]]) for name in asked}
     encoded = encode_text(module, both, segments=segments, train=True)
     count = len(asked["text_mask"])
     return (

@@ -206,6 +206,48 @@ def test_of_the_models_width_nothing_is_projected(folder) -> None:
     assert set(made["params"]["text"]) == names
 
 
+def _skipping(folder: pathlib.Path, frozen: int) -> tuple[bert_encoder.BertEncoder, Any]:
+  """An encoder that shows each token by itself too, and its parameters, none of them zero."""
+  config = dataclasses.replace(_config(folder, frozen), word_skip=True)
+  encoder = bert_encoder.BertEncoder(layers.Common(WIDTH), config)
+  params = encoder.init(jax.random.key(0), *_batch(), train=False)["params"]
+  assert not np.any(params["words"]["kernel"])
+  noise = np.random.default_rng(2)
+  return encoder, jax.tree.map(lambda leaf: leaf + noise.normal(0, 0.3, leaf.shape), params)
+
+
+def test_a_skip_adds_each_token_by_itself(folder) -> None:
+  encoder, params = _skipping(folder, -1)
+  ids, mask = _batch()
+  states, _ = encoder.apply({"params": params}, ids, mask, train=False)
+  plain = encoder.clone(config=dataclasses.replace(encoder.config, word_skip=False))
+  without, _ = plain.apply({"params": {"bert": params["bert"]}}, ids, mask, train=False)
+  words = np.asarray(params["bert"]["word"]["embedding"])[ids]
+  centred = words - words.mean(-1, keepdims=True)
+  normal = centred / np.sqrt(np.square(centred).mean(-1, keepdims=True) + 1e-6)
+  normal = normal * params["words_norm"]["scale"] + params["words_norm"]["bias"]
+  added = normal @ params["words"]["kernel"] + params["words"]["bias"]
+  tiny.assert_close(states, np.where(mask[..., None], without + added, 0), atol=1e-4)
+
+
+def test_a_skip_is_the_same_over_states_that_are_given(folder) -> None:
+  encoder, params = _skipping(folder, LAYERS)
+  ids, mask = _batch()
+  (whole, _), found = encoder.apply(
+      {"params": params}, ids, mask, train=False, mutable=["intermediates"]
+  )
+  (frozen,) = found["intermediates"]["bert"]["frozen_states"]
+  given, _ = encoder.apply({"params": params}, ids, mask, frozen, train=False)
+  tiny.assert_close(given, whole, atol=1e-6)
+
+  def loss(params: Any) -> jax.Array:
+    return jnp.sum(jnp.square(encoder.apply({"params": params}, ids, mask, train=False)[0]))
+
+  gradients = jax.grad(loss)(params)
+  assert not any(np.any(leaf) for leaf in jax.tree.leaves(gradients["bert"]))
+  assert np.any(gradients["words"]["kernel"]) and np.any(gradients["words_norm"]["scale"])
+
+
 def test_every_key_of_the_config_is_read(folder) -> None:
   recorder = config_reads.record_reads(_model_config(folder))
   mla.build_model(recorder)
@@ -227,6 +269,11 @@ def test_every_key_of_the_config_is_read(folder) -> None:
             {"text.kind": "scratch", "text.width": 0, "text.pretrained": None,
              "text.frozen_layers": 0},
             r"model.text.frozen_layers: a text encoder from scratch has none",
+        ),
+        (
+            {"text.kind": "scratch", "text.width": 0, "text.pretrained": None,
+             "text.word_skip": True},
+            r"model.text.word_skip: a text encoder from scratch has none",
         ),
     ],
 )

@@ -203,7 +203,7 @@ def test_jit_equals_no_jit() -> None:
   params, batch = tiny.params(model), tiny.batch()
   plain = model.apply(
       {"params": params},
-      *(batch[key] for key in tiny.TEXT_KEYS),
+      *(batch[key] for key in mla.TEXT),
       segments=2,
       train=False,
       method="encode_text",

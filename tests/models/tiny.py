@@ -15,7 +15,6 @@ from mla_jax.models import mla
 Batch = dict[str, np.ndarray]
 FEATURES, VOCABULARY = 10, 30
 VIDEO_KEYS = ("video", "frame_mask", "frame_time", "frame_segment")
-TEXT_KEYS = ("text", "text_mask", "text_segment")
 
 _SIZES = {
     "width": 16,
@@ -92,7 +91,7 @@ def outputs(
     model: mla.MLA, batch: Batch, *, segments: tuple[int, int] = (3, 2), train: bool = False
 ) -> dict[str, Any]:
   """All the model gives for so many segments of either side; a method for `model.apply`."""
-  words = (batch[key] for key in TEXT_KEYS)
+  words = (batch[key] for key in mla.TEXT)
   text = model.encode_text(*words, segments=segments[1], train=train)
   result = {"text": text, "scales": model.scales()}
   if model.use_video:
