@@ -29,6 +29,7 @@ _EVAL_SPLIT = flags.DEFINE_string(
     "eval_split", None, "Evaluates the finished runs on this split instead of training."
 )
 _CELLS = flags.DEFINE_list("cells", None, "These alone, the baseline among them.")
+_BASELINE = flags.DEFINE_string("baseline", None, "In place of the experiment's own.")
 _SEEDS = flags.DEFINE_list("seeds", None, "In place of the experiment's own.")
 
 
@@ -55,7 +56,7 @@ def _run(path: str, out: pathlib.Path, overrides: Mapping[str, Any]) -> None:
   from mla_jax.experiments import outcomes, plan, runner
 
   split = _EVAL_SPLIT.value
-  experiment = plan.load_experiment(path, _CELLS.value, _SEEDS.value)
+  experiment = plan.load_experiment(path, _CELLS.value, _SEEDS.value, _BASELINE.value)
   runs = plan.plan_runs(experiment, overrides)
   # Later still: what is wrong with the plan is said at once.
   from mla_jax.experiments import analysis, write
@@ -87,11 +88,12 @@ def _failures(failed: "Sequence[Outcome]") -> str:
 def _typed(experiment: str, overrides: Mapping[str, Any]) -> str:
   """The command, without what differs from one machine to the next."""
   lists = {"cells": _CELLS.value, "seeds": _SEEDS.value}
-  chosen = [f"--{name}={','.join(value)}" for name, value in lists.items() if value]
-  evaluated = [] if _EVAL_SPLIT.value is None else [f"--eval_split={_EVAL_SPLIT.value}"]
+  given = {name: ",".join(value) for name, value in lists.items() if value}
+  given |= {"baseline": _BASELINE.value, "eval_split": _EVAL_SPLIT.value}
+  chosen = [f"--{name}={value}" for name, value in given.items() if value is not None]
   changes = [f"--config.{key}={value}" for key, value in overrides.items()]
   words = ["python", "-m", "mla_jax.experiment", experiment, "--out=DIR"]
-  return shlex.join([*words, *chosen, *evaluated, *changes])
+  return shlex.join([*words, *chosen, *changes])
 
 
 if __name__ == "__main__":

@@ -80,7 +80,10 @@ class PlannedRun:
 
 
 def load_experiment(
-    path_with_arg: str, cells: Sequence[str] | None = None, seeds: Sequence[str] | None = None
+    path_with_arg: str,
+    cells: Sequence[str] | None = None,
+    seeds: Sequence[str] | None = None,
+    baseline: str | None = None,
 ) -> Experiment:
   """The experiment of a file with `get_experiment(arg=None)`.
 
@@ -88,6 +91,7 @@ def load_experiment(
     path_with_arg: of the file, `path.py[:argument]`.
     cells: names of those to keep, the baseline among them; None: all.
     seeds: whole numbers in place of its own; None: its own.
+    baseline: name of the cell the others are compared with; None: its own.
 
   Raises:
     UserError: no such file, a file that fails, an experiment that cannot be read as one, no such
@@ -101,6 +105,9 @@ def load_experiment(
     )
   for name in cells or ():
     check_choice("--cells", name, [cell.name for cell in experiment.cells])
+  if baseline is not None:
+    check_choice("--baseline", baseline, [cell.name for cell in experiment.cells])
+    experiment = dataclasses.replace(experiment, baseline=baseline)
   kept = [cell for cell in experiment.cells if cells is None or cell.name in cells]
   experiment = dataclasses.replace(experiment, cells=tuple(kept))
   if seeds is not None:

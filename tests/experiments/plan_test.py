@@ -64,6 +64,16 @@ def test_other_seeds_than_its_own(tmp_path):
     plan.load_experiment(path, seeds=["-1"])
 
 
+def test_another_cell_may_be_the_baseline(tmp_path: pathlib.Path) -> None:
+  path = experiment_file(tmp_path, cells="(Cell('a'), Cell('b'), Cell('c'))")
+  changed = plan.load_experiment(path, ["b", "c"], baseline="c")
+  assert changed.baseline == "c" and [cell.name for cell in changed.cells] == ["b", "c"]
+  with pytest.raises(UserError, match="--baseline='d'"):
+    plan.load_experiment(path, baseline="d")
+  with pytest.raises(UserError, match="baseline 'a' is no cell"):
+    plan.load_experiment(path, ["b"], baseline="a")
+
+
 def test_a_seed_that_is_not_the_grids(tmp_path):
   experiment = plan.load_experiment(experiment_file(tmp_path))
   with pytest.raises(UserError, match=r"--config\.seed: sets the seed.*use --seeds"):
