@@ -134,8 +134,9 @@ def model() -> ConfigDict:
       # Start the shared space as this encoder's own; text.width = model.width = embed_dim.
       "identity_heads": False,
   })
-  # "cross": each layer of one side looks at the other; "late": an MLP over both sides pooled, for
-  # small data (hidden in place of layers: its width, with a layer for each side; 0: the model's).
+  # "cross": each layer of one side looks at the other. For small data (hidden in place of layers:
+  # the width of their layers; 0: the model's): "late", an MLP over both sides pooled; "gated", one
+  # layer, in which the text says what of the video counts.
   config.fusion = ConfigDict({"kind": "cross", "layers": 2, "heads": 4, "hidden": 0})
   # "answer"; "ordinal": P(count > k), k = 0 .. num_answers - 1; "span": start and end of a moment.
   config.head = "answer"

@@ -131,24 +131,26 @@ def _fusion(config: ConfigDict, questions: int) -> float:
   memory = config.data.num_frames if model.use_video else 0
   # Of an ordinal head the thresholds share one score.
   answers = 1 if model.head == "ordinal" else model.num_answers
-  if model.fusion.kind == "late":
-    return 3 * questions * _late(config, memory, answers)
+  if model.fusion.kind != "cross":
+    return 3 * questions * _pooled_fusion(config, memory, answers)
   fused = transformer(questions * length, model.width, length, model.fusion.layers, memory)
   pooled = _pool(length, 1, model.width, model.fusion.heads)
   return 3 * (fused + questions * (pooled + 2 * model.width * answers))
 
 
-def _late(config: ConfigDict, memory: int, answers: int) -> float:
+def _pooled_fusion(config: ConfigDict, memory: int, answers: int) -> float:
   """Forward alone, of one question."""
   model, fusion = config.model, config.model.fusion
   sides, hidden = 1 + bool(memory), fusion.hidden or model.width
   pooled = sum(
       _pool(count, 1, model.width, fusion.heads) for count in (config.data.text_length, memory)
   )
-  first = sides * model.width * hidden if fusion.hidden else 0
+  products = sides * hidden**2 + (sides * model.width * hidden if fusion.hidden else 0)
+  if fusion.kind == "gated":  # A layer of either side, and the gate.
+    products = (1 + 2 * bool(memory)) * model.width * hidden
   # The head pools the one state that comes out.
   last = _pool(1, 1, hidden, fusion.heads) + 2 * hidden * answers
-  return pooled + 2 * (first + sides * hidden**2) + last
+  return pooled + 2 * products + last
 
 
 def _spans(config: ConfigDict, queries: int) -> float:

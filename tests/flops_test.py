@@ -43,6 +43,7 @@ SPANS = {"model.head": "span", "model.num_answers": 2, "loss.segment_pairing": "
         ("open_ended_qa", {"model.fusion.layers": 4, "model.video.temporal_layers": 3}),
         ("open_ended_qa", {"model.fusion.kind": "late", "data.num_frames": 16}),
         ("open_ended_qa", {"model.fusion.kind": "late", "model.fusion.hidden": 512}),
+        ("open_ended_qa", {"model.fusion.kind": "gated", "model.fusion.hidden": 512}),
         ("open_ended_qa", NOT_ALIGNED | {"model.use_video": False}),
         ("multiple_choice_qa", {"model.num_answers": 1, "data.candidates": 3}),
         (

@@ -12,12 +12,12 @@ from mla_jax.models import layers, pooling, primitives
 
 @dataclasses.dataclass(frozen=True)
 class FusionConfig:
-  """Kind and sizes of the fusion; `layers` matters for "cross" only, `hidden` for "late"."""
+  """Kind and sizes of the fusion; `layers` matters for "cross" only, `hidden` for the others."""
 
-  kind: str  # "cross": `CrossFusion`; "late": `LateFusion`.
+  kind: str  # A key of FUSIONS.
   layers: int
   heads: int
-  hidden: int  # Width of the MLP, with a layer of its own for each side; 0: the model's, and none.
+  hidden: int  # "late": of the MLP, with a layer for each side; 0: the model's, and none. "gated".
 
 
 class CrossFusion(nn.Module):
@@ -96,9 +96,51 @@ class LateFusion(nn.Module):
     return nn.gelu(x)
 
 
-FUSIONS: dict[str, type[CrossFusion] | type[LateFusion]] = {
+class GatedFusion(nn.Module):
+  """Two sides that meet after each is pooled; the text says which units of the video count.
+
+  One hidden layer: gelu(A t + 2 sigmoid(G t) * V v), over the normed means t and v of both sides. A
+  unit of the video that counts for one kind of question need not count for the next, which a sum
+  of both sides cannot say. Arguments as of `CrossFusion`; without a video gelu(A t).
+  """
+
+  common: layers.Common
+  config: FusionConfig
+
+  @nn.compact
+  def __call__(
+      self,
+      states: Float[Array, "B L D"],
+      mask: Bool[Array, "B L"],
+      other: Float[Array, "B T D"] | None,
+      other_mask: Bool[Array, "B T"] | None,
+      *,
+      train: bool,
+  ) -> tuple[Float[Array, "B 1 H"], Bool[Array, "B 1"]]:
+    text = self._pooled("", states, mask)
+    x = self._dense("hidden", text)
+    if other is not None and other_mask is not None:
+      gate = 2.0 * nn.sigmoid(self._dense("gate", text))
+      x += gate * self._dense("other_hidden", self._pooled("other_", other, other_mask))
+    return nn.gelu(x)[:, None], jnp.any(mask, axis=1, keepdims=True)
+
+  def _pooled(
+      self, name: str, states: Float[Array, "B S D"], mask: Bool[Array, "B S"]
+  ) -> Float[Array, "B D"]:
+    dtype = self.common.dtype
+    pool = pooling.AttentionPool(self.config.heads, dtype, name=f"{name}pool")
+    norm = primitives.LayerNorm(dtype, name=f"{name}norm")
+    return norm(pool(states, mask[:, None])[:, 0])
+
+  def _dense(self, name: str, x: Float[Array, "B D"]) -> Float[Array, "B H"]:
+    width = self.config.hidden or self.common.width
+    return primitives.Dense(width, dtype=self.common.dtype, name=name)(x)
+
+
+FUSIONS: dict[str, type[CrossFusion] | type[LateFusion] | type[GatedFusion]] = {
     "cross": CrossFusion,
     "late": LateFusion,
+    "gated": GatedFusion,
 }
 
 

@@ -282,8 +282,9 @@ def _check(config: ConfigDict, text: text_encoder.TextConfig) -> None:
   check_choice("model.fusion.kind", config.fusion.kind, fusion.FUSIONS)
   if config.head == "span" and (not config.use_video or config.num_answers not in (0, 2)):
     raise UserError("model.head='span': needs a video and model.num_answers=2 (start and end)")
-  if config.head == "span" and config.fusion.kind == "late":
-    raise UserError("model.fusion.kind='late': keeps no frame for model.head='span': use 'cross'")
+  kind = config.fusion.kind
+  if config.head == "span" and kind != "cross":
+    raise UserError(f"model.fusion.kind={kind!r}: keeps no frame for head='span': use 'cross'")
   if text.identity_heads and not text.width == config.width == config.embed_dim:
     raise UserError(
         f"model.text.identity_heads: text.width {text.width}, model.width {config.width} and"

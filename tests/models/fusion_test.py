@@ -1,4 +1,4 @@
-"""Late fusion against numpy; what holds for both kinds is in mla_test.py."""
+"""What fuses pooled sides, against numpy; what holds for every kind is in mla_test.py."""
 
 from typing import Any
 
@@ -33,36 +33,58 @@ def _side(params: dict[str, Any], name: str, states: np.ndarray, mask: np.ndarra
     norm, dense = params[f"{name}norm"], params[f"{name}hidden"]
     x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-6)
     x = (x * norm["scale"] + norm["bias"]) @ dense["kernel"] + dense["bias"]
-  return _gelu(x)
+  return x
 
 
 def _gelu(x: np.ndarray) -> np.ndarray:
   return 0.5 * x * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * (x + 0.044715 * x**3)))
 
 
-@pytest.mark.parametrize("hidden", [0, 12])
-@pytest.mark.parametrize("with_video", [True, False])
-def test_late_fusion_is_an_mlp_over_both_sides_pooled(with_video: bool, hidden: int) -> None:
+def _fused(
+    kind: str, hidden: int, with_video: bool
+) -> tuple[dict[str, Any], tuple[np.ndarray, ...], np.ndarray]:
+  """Random parameters, the sides, and what a fusion makes of them."""
   rng = np.random.default_rng(0)
   states, mask = rng.normal(size=(3, 5, WIDTH)), np.arange(5) < np.array([[5], [2], [1]])
   other, other_mask = rng.normal(size=(3, 4, WIDTH)), np.arange(4) < np.array([[1], [4], [3]])
-  config = fusion.FusionConfig("late", layers=0, heads=HEADS, hidden=hidden)
-  module = fusion.LateFusion(layers.Common(WIDTH), config)
+  config = fusion.FusionConfig(kind, layers=0, heads=HEADS, hidden=hidden)
+  module = fusion.FUSIONS[kind](layers.Common(WIDTH), config)
   given = (other, other_mask) if with_video else (None, None)
   born = module.init(jax.random.key(0), states, mask, *given, train=False)["params"]
   params = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape), born)
   fused, fused_mask = module.apply({"params": params}, states, mask, *given, train=False)
-  x = _side(params, "", states, mask)
+  assert fused_mask.tolist() == [[True]] * 3
+  return params, (states, mask, other, other_mask), fused[:, 0]
+
+
+@pytest.mark.parametrize("hidden", [0, 12])
+@pytest.mark.parametrize("with_video", [True, False])
+def test_late_fusion_is_an_mlp_over_both_sides_pooled(with_video: bool, hidden: int) -> None:
+  params, (states, mask, other, other_mask), fused = _fused("late", hidden, with_video)
+  x = _gelu(_side(params, "", states, mask))
   if with_video:
-    x = np.concatenate([x, _side(params, "other_", other, other_mask)], axis=-1)
+    x = np.concatenate([x, _gelu(_side(params, "other_", other, other_mask))], axis=-1)
   assert x.shape[-1] == (hidden or WIDTH) * (1 + with_video)
   expected = _gelu(x @ params["mix"]["kernel"] + params["mix"]["bias"])
-  np.testing.assert_allclose(fused[:, 0], expected, rtol=1e-4, atol=1e-5)
-  assert fused_mask.tolist() == [[True]] * 3
+  np.testing.assert_allclose(fused, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_a_late_model_answers_by_the_video() -> None:
-  changes = {"fusion.kind": "late", "video.temporal_layers": 0}
+@pytest.mark.parametrize("hidden", [0, 12])
+@pytest.mark.parametrize("with_video", [True, False])
+def test_the_text_gates_each_unit_of_the_video(with_video: bool, hidden: int) -> None:
+  params, (states, mask, other, other_mask), fused = _fused("gated", hidden, with_video)
+  assert fused.shape == (3, hidden or WIDTH)
+  x = _side(params, "", states, mask)
+  if with_video:
+    named = {"gatepool": params["pool"], "gatenorm": params["norm"], "gatehidden": params["gate"]}
+    gate = _side(named, "gate", states, mask)
+    x += 2 / (1 + np.exp(-gate)) * _side(params, "other_", other, other_mask)
+  np.testing.assert_allclose(fused, _gelu(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["late", "gated"])
+def test_a_model_without_frames_answers_by_the_video(kind: str) -> None:
+  changes = {"fusion.kind": kind, "video.temporal_layers": 0}
   model = mla.build_model(tiny.config(changes))
   params, batch = tiny.params(model), tiny.batch()
   other = {**batch, "video": batch["video"] + np.float32(np.arange(10) % 2)}
@@ -83,9 +105,10 @@ def test_its_twin_without_video_has_half_the_mlp() -> None:
   assert mix(False) == (16, 16)
 
 
-def test_late_fusion_keeps_no_frame_for_spans() -> None:
-  with pytest.raises(UserError, match=r"model.fusion.kind='late'.*use 'cross'"):
-    mla.build_model(tiny.config({"fusion.kind": "late", "head": "span", "num_answers": 2}))
+@pytest.mark.parametrize("kind", ["late", "gated"])
+def test_what_is_pooled_keeps_no_frame_for_spans(kind: str) -> None:
+  with pytest.raises(UserError, match=rf"model.fusion.kind='{kind}'.*use 'cross'"):
+    mla.build_model(tiny.config({"fusion.kind": kind, "head": "span", "num_answers": 2}))
   with pytest.raises(UserError, match=r"model.fusion.kind='early': unknown.*cross, late"):
     mla.build_model(tiny.config({"fusion.kind": "early"}))
 
