@@ -87,10 +87,13 @@ def _failures(failed: "Sequence[Outcome]") -> str:
 
 def _typed(experiment: str, overrides: Mapping[str, Any]) -> str:
   """The command, without what differs from one machine to the next."""
-  lists = {"cells": _CELLS.value, "seeds": _SEEDS.value}
-  given = {name: ",".join(value) for name, value in lists.items() if value}
-  given |= {"baseline": _BASELINE.value, "eval_split": _EVAL_SPLIT.value}
-  chosen = [f"--{name}={value}" for name, value in given.items() if value is not None]
+  given = {
+      "cells": _CELLS.value and ",".join(_CELLS.value),
+      "seeds": _SEEDS.value and ",".join(_SEEDS.value),
+      "baseline": _BASELINE.value,
+      "eval_split": _EVAL_SPLIT.value,
+  }
+  chosen = [f"--{name}={value}" for name, value in given.items() if value]
   changes = [f"--config.{key}={value}" for key, value in overrides.items()]
   words = ["python", "-m", "mla_jax.experiment", experiment, "--out=DIR"]
   return shlex.join([*words, *chosen, *changes])
