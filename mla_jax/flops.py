@@ -86,10 +86,8 @@ def _text(config: ConfigDict, texts: int) -> Count:
     return transformer(texts * length, width, length, count)
 
   count = 3 * layers(text.layers - frozen) + (0 if text.cache else layers(frozen))
-  if width != config.model.width:
-    count += 3 * 2 * texts * length * width * config.model.width
-  if text.word_skip:
-    count += 3 * 2 * texts * length * width * config.model.width
+  projections = (width != config.model.width) + text.word_skip
+  count += projections * 3 * 2 * texts * length * width * config.model.width
   return {"text": count}
 
 
@@ -145,9 +143,10 @@ def _pooled_fusion(config: ConfigDict, memory: int, answers: int) -> float:
   pooled = sum(
       _pool(count, 1, model.width, fusion.heads) for count in (config.data.text_length, memory)
   )
-  products = sides * hidden**2 + (sides * model.width * hidden if fusion.hidden else 0)
   if fusion.kind == "gated":  # A layer of either side, and the gate.
-    products = (1 + 2 * bool(memory)) * model.width * hidden
+    products = (2 * sides - 1) * model.width * hidden
+  else:
+    products = sides * hidden**2 + (sides * model.width * hidden if fusion.hidden else 0)
   # The head pools the one state that comes out.
   last = _pool(1, 1, hidden, fusion.heads) + 2 * hidden * answers
   return pooled + 2 * products + last

@@ -12,7 +12,6 @@ import pytest
 from configs import common
 from mla_jax import accumulation, sharding
 from mla_jax.models import mla
-from mla_jax.models.mla import TEXT
 from mla_jax.tasks.registry import make_task
 from tests.models import tiny
 
@@ -33,7 +32,7 @@ def _batch(rows: int, seed: int = 0) -> dict[str, np.ndarray]:
   rng = np.random.default_rng(seed)
   video, words = tiny.batch(rows), tiny.batch(2 * rows, seed=1)
   fields = {name: video[name] for name in tiny.VIDEO_KEYS}
-  for name in TEXT:
+  for name in mla.TEXT:
     fields[name] = fields[f"align_{name}"] = words[name].reshape(rows, 2, -1)
   fields["video_key"] = rng.integers(0, rows - 2, rows).astype(np.int32)
   fields["mask"] = np.stack([np.ones(rows, bool), rng.random(rows) < 0.7], axis=1)

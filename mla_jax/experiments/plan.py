@@ -103,10 +103,11 @@ def load_experiment(
         f"{path_with_arg}: get_experiment returns a {type(experiment).__name__}: "
         "return a mla_jax.experiments.plan.Experiment"
     )
+  names = [cell.name for cell in experiment.cells]
   for name in cells or ():
-    check_choice("--cells", name, [cell.name for cell in experiment.cells])
+    check_choice("--cells", name, names)
   if baseline is not None:
-    check_choice("--baseline", baseline, [cell.name for cell in experiment.cells])
+    check_choice("--baseline", baseline, names)
     experiment = dataclasses.replace(experiment, baseline=baseline)
   kept = [cell for cell in experiment.cells if cells is None or cell.name in cells]
   experiment = dataclasses.replace(experiment, cells=tuple(kept))

@@ -63,8 +63,7 @@ class Bert(nn.Module):
       train: bool,
   ) -> Float[Array, "B L W"]:
     common, config = self.common, self.config
-    given = None if states is None else states.astype(common.dtype)
-    x = self._frozen(text, mask, train=train) if given is None else given
+    x = self._frozen(text, mask, train=train) if states is None else states.astype(common.dtype)
     seen = mask if seen is None else seen
     numbers = range(max(config.frozen_layers, 0), config.layers)
     return layers.stack(BertLayer, common, (common, config, train), numbers, x, seen)

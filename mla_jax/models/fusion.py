@@ -17,7 +17,7 @@ class FusionConfig:
   kind: str  # A key of FUSIONS.
   layers: int
   heads: int
-  hidden: int  # "late": of the MLP, with a layer for each side; 0: the model's, and none. "gated".
+  hidden: int  # Their width; 0: the model's, and in "late" no layer of a side's own.
 
 
 class CrossFusion(nn.Module):
@@ -88,8 +88,7 @@ class LateFusion(nn.Module):
   ) -> Float[Array, "B H"]:
     """One side pooled; with `hidden`, through the first layer of the MLP."""
     common, hidden = self.common, self.config.hidden
-    pool = pooling.AttentionPool(self.config.heads, common.dtype, name=f"{name}pool")
-    x = pool(states, mask[:, None])[:, 0]
+    x = _pooled(f"{name}pool", self.config.heads, common, states, mask)
     if hidden:
       x = primitives.LayerNorm(common.dtype, name=f"{name}norm")(x)
       x = primitives.Dense(hidden, dtype=common.dtype, name=f"{name}hidden")(x)
@@ -117,20 +116,18 @@ class GatedFusion(nn.Module):
       *,
       train: bool,
   ) -> tuple[Float[Array, "B 1 H"], Bool[Array, "B 1"]]:
-    text = self._pooled("", states, mask)
+    text = self._normed("", states, mask)
     x = self._dense("hidden", text)
     if other is not None and other_mask is not None:
       gate = 2.0 * nn.sigmoid(self._dense("gate", text))
-      x += gate * self._dense("other_hidden", self._pooled("other_", other, other_mask))
+      x += gate * self._dense("other_hidden", self._normed("other_", other, other_mask))
     return nn.gelu(x)[:, None], jnp.any(mask, axis=1, keepdims=True)
 
-  def _pooled(
+  def _normed(
       self, name: str, states: Float[Array, "B S D"], mask: Bool[Array, "B S"]
   ) -> Float[Array, "B D"]:
-    dtype = self.common.dtype
-    pool = pooling.AttentionPool(self.config.heads, dtype, name=f"{name}pool")
-    norm = primitives.LayerNorm(dtype, name=f"{name}norm")
-    return norm(pool(states, mask[:, None])[:, 0])
+    x = _pooled(f"{name}pool", self.config.heads, self.common, states, mask)
+    return primitives.LayerNorm(self.common.dtype, name=f"{name}norm")(x)
 
   def _dense(self, name: str, x: Float[Array, "B D"]) -> Float[Array, "B H"]:
     width = self.config.hidden or self.common.width
@@ -155,8 +152,8 @@ class AnswerHead(nn.Module):
   def __call__(
       self, states: Float[Array, "B L D"], mask: Bool[Array, "B L"], *, train: bool
   ) -> Float[Array, "B K"]:
-    pool = pooling.AttentionPool(self.pool_heads, self.common.dtype, name="pool")
-    pooled = primitives.Dropout(self.common.dropout)(pool(states, mask[:, None])[:, 0], train=train)
+    pooled = _pooled("pool", self.pool_heads, self.common, states, mask)
+    pooled = primitives.Dropout(self.common.dropout)(pooled, train=train)
     logits = primitives.Dense(self.num_answers, kernel_init=primitives.table_init, name="logits")
     return logits(pooled.astype(jnp.float32))
 
@@ -182,6 +179,17 @@ class OrdinalHead(nn.Module):
     init = nn.initializers.constant(0.5413)
     steps = jax.nn.softplus(self.param("steps", init, (self.thresholds - 1,)))
     return score - jnp.concatenate([first, first + jnp.cumsum(steps)])
+
+
+def _pooled(
+    name: str,
+    heads: int,
+    common: layers.Common,
+    states: Float[Array, "B S D"],
+    mask: Bool[Array, "B S"],
+) -> Float[Array, "B D"]:
+  """All real places as one, by a pool of this name in the module that is being called."""
+  return pooling.AttentionPool(heads, common.dtype, name=name)(states, mask[:, None])[:, 0]
 
 
 class SpanHead(nn.Module):

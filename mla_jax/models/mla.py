@@ -284,7 +284,9 @@ def _check(config: ConfigDict, text: text_encoder.TextConfig) -> None:
     raise UserError("model.head='span': needs a video and model.num_answers=2 (start and end)")
   kind = config.fusion.kind
   if config.head == "span" and kind != "cross":
-    raise UserError(f"model.fusion.kind={kind!r}: keeps no frame for head='span': use 'cross'")
+    raise UserError(
+        f"model.fusion.kind={kind!r}: keeps no frame for model.head='span': use 'cross'"
+    )
   if text.identity_heads and not text.width == config.width == config.embed_dim:
     raise UserError(
         f"model.text.identity_heads: text.width {text.width}, model.width {config.width} and"

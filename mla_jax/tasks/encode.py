@@ -10,6 +10,7 @@ from mla_jax.models.mla import MLA, TEXT, Encoded
 from mla_jax.tasks.base import Batch, Params
 
 Result = TypeVar("Result")
+_STATES = "text_states"  # Beside TEXT, where the frozen part of the encoder is cached.
 
 
 def apply(
@@ -30,9 +31,6 @@ def encode_video(model: MLA, batch: Batch, *, segments: int, train: bool) -> Enc
       segments=segments,
       train=train,
   )
-
-
-_STATES = "text_states"  # Beside TEXT, where the frozen part of the encoder is cached.
 
 
 def text_names(batch: Batch, prefix: str = "") -> tuple[str, ...]:

@@ -83,7 +83,7 @@ def test_the_text_gates_each_unit_of_the_video(with_video: bool, hidden: int) ->
 
 
 @pytest.mark.parametrize("kind", ["late", "gated"])
-def test_a_model_without_frames_answers_by_the_video(kind: str) -> None:
+def test_a_model_that_pools_both_sides_answers_by_the_video(kind: str) -> None:
   changes = {"fusion.kind": kind, "video.temporal_layers": 0}
   model = mla.build_model(tiny.config(changes))
   params, batch = tiny.params(model), tiny.batch()

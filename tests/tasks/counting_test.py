@@ -8,7 +8,6 @@ import pytest
 from configs import common, variants
 from mla_jax.errors import UserError
 from mla_jax.models import mla
-from mla_jax.models.mla import TEXT
 from mla_jax.sharding import make_mesh
 from mla_jax.tasks.counting import Counting, count_loss, predicted_count
 from tests.models import tiny
@@ -59,7 +58,7 @@ def config(head: str, outputs: int, **changes):
 
 def batch(rows: int = 5):
   fields = tiny.batch(rows)
-  fields |= {"align_" + name: fields[name] for name in TEXT}
+  fields |= {"align_" + name: fields[name] for name in mla.TEXT}
   return fields | {
       "count": COUNT.astype(np.int32),
       "video_key": np.arange(rows),

@@ -8,7 +8,6 @@ import pytest
 from configs import common, variants
 from mla_jax.errors import UserError
 from mla_jax.models import mla
-from mla_jax.models.mla import TEXT
 from mla_jax.sharding import make_mesh
 from mla_jax.tasks.multiple_choice_qa import MultipleChoiceQA, choice_loss
 from tests.models import tiny
@@ -57,8 +56,8 @@ def config(**changes):
 
 def batch(rows: int = 4) -> dict[str, np.ndarray]:
   fields, words = tiny.batch(rows), tiny.batch(rows * K, seed=1)
-  fields |= {"align_" + name: fields[name] for name in TEXT}
-  for name in TEXT:
+  fields |= {"align_" + name: fields[name] for name in mla.TEXT}
+  for name in mla.TEXT:
     fields["candidate_" + name] = words[name].reshape(rows, K, -1)
   return fields | {
       "candidate_mask": np.arange(K) < np.array([[3], [2], [3], [3]]),
@@ -88,7 +87,7 @@ def test_a_score_is_that_of_the_candidate_with_its_own_video(scoring):
   model, scores = scores_of(found, fields)
   assert scores.shape == (4, K)
   for k in range(K):
-    alone = fields | {name: fields["candidate_" + name][:, k] for name in TEXT}
+    alone = fields | {name: fields["candidate_" + name][:, k] for name in mla.TEXT}
     outputs = tiny.run(model, tiny.params(model), alone)
     if scoring == "head":
       expected = outputs["logits"][:, 0]

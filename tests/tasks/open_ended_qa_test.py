@@ -7,7 +7,6 @@ import pytest
 
 from configs import common
 from mla_jax.models import mla
-from mla_jax.models.mla import TEXT
 from mla_jax.sharding import make_mesh
 from mla_jax.tasks.open_ended_qa import OpenEndedQA, answer_loss
 from tests.models import tiny
@@ -56,7 +55,7 @@ def several_texts(rows: int, texts: int, *, seed: int) -> dict[str, np.ndarray]:
   """A training batch with `texts` texts a row, the first two of them questions."""
   video, words = tiny.batch(rows), tiny.batch(rows * texts, seed=seed)
   fields = {name: video[name] for name in tiny.VIDEO_KEYS} | {"video_key": np.arange(rows)}
-  for name in TEXT:
+  for name in mla.TEXT:
     fields[name] = fields[f"align_{name}"] = words[name].reshape(rows, texts, -1)
   answer = np.random.default_rng(seed).integers(-1, 7, (rows, texts))
   fields["answer"] = np.where(np.arange(texts) < 2, answer, -1)
