@@ -18,7 +18,8 @@ LIBTPU_STAMP := $(VENV)-libtpu/.installed-$(LIBTPU)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env demo test test-slow test-aot test-beam lint types minilm bench-env lock clean
+.PHONY: help env demo test test-slow test-aot test-beam lint types minilm bench-env lock clean \
+  bench-loss_memory bench-plans
 
 help:
 	@echo "make demo       train and evaluate on the embedded data, write a report"
@@ -58,7 +59,7 @@ $(LIBTPU_STAMP): | $(STAMP)
 	@touch $@
 
 $(BENCH_STAMP): $(STAMP)
-	@$(BIN)/pip install -q -c requirements.lock -e '.[bench,aot]'
+	@$(BIN)/pip install -q -c requirements.lock -e '.[bench]'
 	@touch $@
 
 env: $(STAMP)
@@ -92,6 +93,9 @@ bench-env: $(BENCH_STAMP)
 
 bench-%: $(BENCH_STAMP)
 	$(BIN)/python -m benchmarks.$* $(ARGS)
+
+bench-loss_memory bench-plans: bench-%: $(LIBTPU_STAMP)
+	PYTHONPATH=$(abspath $(VENV)-libtpu) $(BIN)/python -m benchmarks.$* $(ARGS)
 
 # Keeps the versions already locked where the ranges allow; LOCK_ARGS=--upgrade takes the newest.
 lock: $(STAMP)

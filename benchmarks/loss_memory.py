@@ -1,6 +1,6 @@
 """Memory a TPU chip needs for each loss and its gradients, dense and as a ring; no TPU is needed.
 
-    make bench-loss_memory ARGS=--write  # Brings the extra "aot": the TPU compiler.
+    make bench-loss_memory ARGS=--write  # Brings the TPU compiler.
 
 The programs are compiled for v5e pods of 16 to 256 chips, by the compiler a TPU would use, and XLA
 tells what they allocate. Prints one line a program; with --write the table of docs/scaling.md is

@@ -1,6 +1,6 @@
 """What the pretraining configs need on v5e pods, by the planner; no TPU is needed.
 
-    make bench-plans ARGS=--write  # Brings the extra "aot": the TPU compiler.
+    make bench-plans ARGS=--write  # Brings the TPU compiler.
 
 Plans each config for 16, 64 and 256 chips, with the rows a chip that it has on 256. A plan that is
 in --plans already is not made again. With --write the tables of docs/scaling.md are made from them:
