@@ -130,14 +130,16 @@ def model() -> ConfigDict:
       "frozen_layers": -1,  # 0: the embeddings are not trained; N: nor are the first N layers.
       # Folder, shared by runs, for what the frozen layers make of the training texts.
       "cache": ml_collections.config_dict.placeholder(str),
-      "word_skip": False,  # Add each token to its state, past all layers.
       # Start the shared space as this encoder's own; text.width = model.width = embed_dim.
       "identity_heads": False,
   })
   # "cross": each layer of one side looks at the other. For small data (hidden in place of layers:
   # the width of their layers; 0: the model's): "late", an MLP over both sides pooled; "gated", one
   # layer, in which the text says what of the video counts.
-  config.fusion = ConfigDict({"kind": "cross", "layers": 2, "heads": 4, "hidden": 0})
+  # `words`: those two also read the mean of the text's tokens, before any layer; of a frozen BERT.
+  config.fusion = ConfigDict(
+      {"kind": "cross", "layers": 2, "heads": 4, "hidden": 0, "words": False}
+  )
   # "answer"; "ordinal": P(count > k), k = 0 .. num_answers - 1; "span": start and end of a moment.
   config.head = "answer"
   # What the head puts out: answers of open-ended QA, 1 (a score) of multiple choice and of counting

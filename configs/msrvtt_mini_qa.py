@@ -47,10 +47,11 @@ def _sentences_known(config: ConfigDict) -> None:
   model = config.model
   model.width = model.embed_dim = model.text.width
   model.text.identity_heads = True
-  model.fusion.kind, model.fusion.hidden = "late", 1024
+  model.fusion.kind, model.fusion.hidden, model.fusion.words = "gated", 512, True
   model.video.head_hidden, model.video.temporal_layers = 1024, 0
   model.dropout, model.video.feature_dropout = 0.5, 0.7
   # What is fused are plain means: weights for words and frames would be learned by heart.
   config.optimizer.freeze = ("fusion/.*pool/score/.*",)
-  config.train.steps = 1000
-  config.train.eval_every = config.train.checkpoint_every = 250
+  config.optimizer.learning_rate = 2e-3
+  config.train.steps = 600
+  config.train.eval_every = config.train.checkpoint_every = 200

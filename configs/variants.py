@@ -176,7 +176,7 @@ def debug(config: ConfigDict, *, rows: int = 8) -> ConfigDict:
   config.model.fusion.hidden = min(config.model.fusion.hidden, 16)
   if config.model.text.kind == "bert":
     config.model.text.width = 16  # Not the model's, so that it is projected.
-    config.model.text.frozen_layers = -1
+    config.model.text.frozen_layers, config.model.fusion.words = -1, False
   config.optimizer.warmup_steps = 1
   config.train.steps = 4
   config.train.log_every = 1

@@ -86,7 +86,7 @@ def _text(config: ConfigDict, texts: int) -> Count:
     return transformer(texts * length, width, length, count)
 
   count = 3 * layers(text.layers - frozen) + (0 if text.cache else layers(frozen))
-  projections = (width != config.model.width) + text.word_skip
+  projections = width != config.model.width
   count += projections * 3 * 2 * texts * length * width * config.model.width
   return {"text": count}
 
@@ -143,10 +143,13 @@ def _pooled_fusion(config: ConfigDict, memory: int, answers: int) -> float:
   pooled = sum(
       _pool(count, 1, model.width, fusion.heads) for count in (config.data.text_length, memory)
   )
+  words = fusion.words * model.text.width
   if fusion.kind == "gated":  # A layer of either side, and the gate.
-    products = (2 * sides - 1) * model.width * hidden
+    products = (sides * (model.width + words) + (sides - 1) * model.width) * hidden
+  elif fusion.hidden:
+    products = (sides * (hidden + model.width) + words) * hidden
   else:
-    products = sides * hidden**2 + (sides * model.width * hidden if fusion.hidden else 0)
+    products = (sides * hidden + words) * hidden
   # The head pools the one state that comes out.
   last = _pool(1, 1, hidden, fusion.heads) + 2 * hidden * answers
   return pooled + 2 * products + last

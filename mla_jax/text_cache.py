@@ -53,7 +53,7 @@ def with_cached_texts(run: Run, sources: tuple[Source, ...], params: Any) -> Run
     return run
   if jax.process_count() > 1:
     raise UserError("model.text.cache: works in one process: leave it out")
-  ids, mask = text_states.distinct(_training_texts(run.reader, sources))
+  ids, mask = text_states.distinct(training_texts(run.reader, sources))
   name = text_states.fingerprint(ids, mask, _weights(params, run.model))
   path = pathlib.Path(folder) / name / "states.npy"
   if not path.exists():
@@ -63,7 +63,7 @@ def with_cached_texts(run: Run, sources: tuple[Source, ...], params: Any) -> Run
   return dataclasses.replace(run, reader=dataclasses.replace(run.reader, states=states))
 
 
-def _training_texts(reader: Reader, sources: tuple[Source, ...]) -> Iterator[TokenizedText]:
+def training_texts(reader: Reader, sources: tuple[Source, ...]) -> Iterator[TokenizedText]:
   """Every text that a step may draw, alone and with what it may be answered with."""
   for source in sources:
     for pool in source.pools:

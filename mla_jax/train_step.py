@@ -14,6 +14,7 @@ from mla_jax import (
   accumulation,
   checkpoints,
   config_lib,
+  data_parameters,
   optimizers,
   sharding,
   sharding_lint,
@@ -98,7 +99,9 @@ class Training:
         pretrained.read_bert(model.text_config, shapes) if model.text_config.pretrained else {}
     )
     state = new_state(model, self.run.config, self.run.mesh, self.tx)
-    return train_state_lib.replace_params(state, weights)
+    state = train_state_lib.replace_params(state, weights)
+    values = data_parameters.compute(self.run, self.sources, state.params)
+    return train_state_lib.replace_params(state, values)
 
   def with_cached_texts(self, params: Any) -> "Training":
     """Reads the frozen text encoder's states where `model.text.cache` names their folder."""
@@ -275,5 +278,5 @@ def make_optimizer(
 ) -> tuple[optax.GradientTransformation, Callable[[Any], jax.Array]]:
   """The run's optimizer and its learning rate by step; see optimizers.py."""
   params = jax.eval_shape(init_params(model, config))
-  frozen = bert_encoder.frozen_parameters(model.text_config)
+  frozen = bert_encoder.frozen_parameters(model.text_config) + data_parameters.patterns(model)
   return optimizers.make_optimizer(config.optimizer, params, config.train.steps, frozen)

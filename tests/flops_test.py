@@ -28,7 +28,9 @@ def _config(task: str, changes: dict[str, Any]) -> Any:
 
 PIXELS = {"model.video.kind": "pixels", "data.image_size": 64, "model.video.motion": True}
 NOT_ALIGNED = {"loss.global_weight": 0.0, "loss.segment_weight": 0.0}
-BERT = {"model.text.kind": "bert", "model.text.width": 384, "model.text.word_skip": True}
+BERT = {"model.text.kind": "bert", "model.text.width": 384}
+FROZEN = BERT | {"model.text.frozen_layers": 0, "model.text.pretrained": "a folder"}
+WORDS = FROZEN | {"model.fusion.words": True, "model.fusion.hidden": 512}
 SPANS = {"model.head": "span", "model.num_answers": 2, "loss.segment_pairing": "timed+latent"}
 
 
@@ -44,6 +46,8 @@ SPANS = {"model.head": "span", "model.num_answers": 2, "loss.segment_pairing": "
         ("open_ended_qa", {"model.fusion.kind": "late", "data.num_frames": 16}),
         ("open_ended_qa", {"model.fusion.kind": "late", "model.fusion.hidden": 512}),
         ("open_ended_qa", {"model.fusion.kind": "gated", "model.fusion.hidden": 512}),
+        ("open_ended_qa", WORDS | {"model.fusion.kind": "gated", "data.text_length": 4}),
+        ("open_ended_qa", WORDS | {"model.fusion.kind": "late", "data.text_length": 4}),
         ("open_ended_qa", NOT_ALIGNED | {"model.use_video": False}),
         ("multiple_choice_qa", {"model.num_answers": 1, "data.candidates": 3}),
         (

@@ -68,10 +68,11 @@ class Bert(nn.Module):
     numbers = range(max(config.frozen_layers, 0), config.layers)
     return layers.stack(BertLayer, common, (common, config, train), numbers, x, seen)
 
-  def words(self, text: Int[Array, "B L"]) -> Float[Array, "B L W"]:
-    """Each token by itself, before any layer."""
-    words = self.word(text)
-    return words if self.config.frozen_layers < 0 else jax.lax.stop_gradient(words)
+  def words(self, text: Int[Array, "B L"], mask: Bool[Array, "B L"]) -> Float[Array, "B W"]:
+    """The mean of each text's tokens, before any layer."""
+    words = jax.lax.stop_gradient(self.word(text))
+    total = jnp.sum(jnp.where(mask[..., None], words, 0), axis=1)
+    return total / jnp.maximum(jnp.sum(mask, axis=1, keepdims=True), 1).astype(words.dtype)
 
   def _frozen(
       self, text: Int[Array, "B L"], mask: Bool[Array, "B L"], *, train: bool
@@ -101,14 +102,21 @@ class BertEncoder(nn.Module):
   """`Bert` as text encoder: like `TextEncoder`, with the states brought to the model's width.
 
   `token_dropout` hides tokens as there, but from what is trained alone. [CLS] and [SEP] are tokens
-  like others. With `word_skip` each token is also seen by itself, past all layers: an encoder of
-  sentences puts words of one kind ("man", "woman") close to each other.
+  like others.
   """
 
   common: layers.Common
   config: TextConfig
 
-  @nn.compact
+  def setup(self) -> None:
+    common, config = self.common, self.config
+    self.bert = Bert(dataclasses.replace(common, width=config.width), config)
+    if config.width != common.width:
+      self.projection_norm = primitives.LayerNorm(common.dtype)
+      # With all layers frozen this is the text side's only noise.
+      self.projection_dropout = primitives.Dropout(common.dropout)
+      self.projection = primitives.Dense(common.width, dtype=common.dtype)
+
   def __call__(
       self,
       text: Int[Array, "B L"],
@@ -117,25 +125,24 @@ class BertEncoder(nn.Module):
       *,
       train: bool,
   ) -> tuple[Float[Array, "B L D"], Bool[Array, "B L"]]:
-    common, config = self.common, self.config
+    config = self.config
     check_length(text, config)
-    bert = Bert(dataclasses.replace(common, width=config.width), config, name="bert")
     seen = mask
     if train and config.token_dropout:
       seen = hide_tokens(self.make_rng("dropout"), mask, config.token_dropout)
-    x = bert(text, mask, seen, states, train=train)
-    if config.width != common.width:
-      x = primitives.LayerNorm(common.dtype, name="projection_norm")(x)
-      # With all layers frozen this is the text side's only noise.
-      x = primitives.Dropout(common.dropout)(x, train=train)
-      x = primitives.Dense(common.width, dtype=common.dtype, name="projection")(x)
-    if config.word_skip:
-      words = primitives.LayerNorm(common.dtype, name="words_norm")(bert.words(text))
-      skip = primitives.Dense(  # From 0: the encoder starts as it is.
-          common.width, kernel_init=nn.initializers.zeros, dtype=common.dtype, name="words"
-      )
-      x += skip(words)
+    x = self.bert(text, mask, seen, states, train=train)
+    if config.width != self.common.width:
+      x = self.projection_dropout(self.projection_norm(x), train=train)
+      x = self.projection(x)
     return jnp.where(seen[..., None], x, jnp.zeros((), x.dtype)), seen
+
+  def words(self, text: Int[Array, "B L"], mask: Bool[Array, "B L"]) -> Float[Array, "B W"]:
+    """The mean of a text's tokens, before any layer; zeros for a text without any.
+
+    An encoder of sentences puts words of one kind ("man", "woman") close to each other; here they
+    are apart.
+    """
+    return self.bert.words(text, mask)
 
 
 def frozen_parameters(config: TextConfig) -> tuple[str, ...]:

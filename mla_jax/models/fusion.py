@@ -18,6 +18,7 @@ class FusionConfig:
   layers: int
   heads: int
   hidden: int  # Their width; 0: the model's, and in "late" no layer of a side's own.
+  words: bool = False  # Whether the others also read the text's tokens before any layer.
 
 
 class CrossFusion(nn.Module):
@@ -58,7 +59,8 @@ class LateFusion(nn.Module):
   """Two sides that meet only after each is pooled: one state, by an MLP over both.
 
   It cannot tell which frame a question is about, and has so much less to overfit: for small data.
-  Arguments as of `CrossFusion`; without a video the MLP is over the text alone.
+  Arguments as of `CrossFusion`, and the mean of the text's tokens where they are read; without a
+  video the MLP is over the text alone.
   """
 
   common: layers.Common
@@ -71,11 +73,12 @@ class LateFusion(nn.Module):
       mask: Bool[Array, "B L"],
       other: Float[Array, "B T D"] | None,
       other_mask: Bool[Array, "B T"] | None,
+      words: Float[Array, "B W"] | None = None,
       *,
       train: bool,
   ) -> tuple[Float[Array, "B 1 H"], Bool[Array, "B 1"]]:
     common = self.common
-    sides = [self._side("", states, mask)]
+    sides = [self._side("", states, mask, words)]
     if other is not None and other_mask is not None:
       sides.append(self._side("other_", other, other_mask))
     x = primitives.Dropout(common.dropout)(jnp.concatenate(sides, axis=-1), train=train)
@@ -84,15 +87,20 @@ class LateFusion(nn.Module):
     return x[:, None], jnp.any(mask, axis=1, keepdims=True)
 
   def _side(
-      self, name: str, states: Float[Array, "B S D"], mask: Bool[Array, "B S"]
+      self,
+      name: str,
+      states: Float[Array, "B S D"],
+      mask: Bool[Array, "B S"],
+      words: Float[Array, "B W"] | None = None,
   ) -> Float[Array, "B H"]:
     """One side pooled; with `hidden`, through the first layer of the MLP."""
     common, hidden = self.common, self.config.hidden
     x = _pooled(f"{name}pool", self.config.heads, common, states, mask)
-    if hidden:
-      x = primitives.LayerNorm(common.dtype, name=f"{name}norm")(x)
-      x = primitives.Dense(hidden, dtype=common.dtype, name=f"{name}hidden")(x)
-    return nn.gelu(x)
+    if not hidden:
+      return _with_words(nn.gelu(x), words)
+    x = primitives.LayerNorm(common.dtype, name=f"{name}norm")(x)
+    dense = primitives.Dense(hidden, dtype=common.dtype, name=f"{name}hidden")
+    return nn.gelu(dense(_with_words(x, words)))
 
 
 class GatedFusion(nn.Module):
@@ -100,7 +108,7 @@ class GatedFusion(nn.Module):
 
   One hidden layer: gelu(A t + 2 sigmoid(G t) * V v), over the normed means t and v of both sides. A
   unit of the video that counts for one kind of question need not count for the next, which a sum
-  of both sides cannot say. Arguments as of `CrossFusion`; without a video gelu(A t).
+  of both sides cannot say. Arguments as of `LateFusion`; without a video gelu(A t).
   """
 
   common: layers.Common
@@ -113,10 +121,11 @@ class GatedFusion(nn.Module):
       mask: Bool[Array, "B L"],
       other: Float[Array, "B T D"] | None,
       other_mask: Bool[Array, "B T"] | None,
+      words: Float[Array, "B W"] | None = None,
       *,
       train: bool,
   ) -> tuple[Float[Array, "B 1 H"], Bool[Array, "B 1"]]:
-    text = self._normed("", states, mask)
+    text = _with_words(self._normed("", states, mask), words)
     x = self._dense("hidden", text)
     if other is not None and other_mask is not None:
       gate = 2.0 * nn.sigmoid(self._dense("gate", text))
@@ -129,9 +138,19 @@ class GatedFusion(nn.Module):
     x = _pooled(f"{name}pool", self.config.heads, self.common, states, mask)
     return primitives.LayerNorm(self.common.dtype, name=f"{name}norm")(x)
 
-  def _dense(self, name: str, x: Float[Array, "B D"]) -> Float[Array, "B H"]:
+  def _dense(self, name: str, x: Float[Array, "B C"]) -> Float[Array, "B H"]:
     width = self.config.hidden or self.common.width
     return primitives.Dense(width, dtype=self.common.dtype, name=name)(x)
+
+
+def _with_words(
+    x: Float[Array, "B D"], words: Float[Array, "B W"] | None
+) -> Float[Array, "B C"]:
+  """A pooled text, and beside it the mean of its tokens in the module that is being called."""
+  if words is None:
+    return x
+  words = primitives.Standardised(x.dtype, name="words")(words)
+  return jnp.concatenate([x, words], axis=-1)
 
 
 FUSIONS: dict[str, type[CrossFusion] | type[LateFusion] | type[GatedFusion]] = {

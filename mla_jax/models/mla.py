@@ -1,6 +1,7 @@
 """The model: two encoders, a shared space at two levels, fusion and the answer head."""
 
 from collections.abc import Mapping
+import dataclasses
 import functools
 
 from flax import linen as nn
@@ -44,6 +45,7 @@ class Encoded(Embeddings):
 
   states: Float[Array, "B S D"]
   mask: Bool[Array, "B S"]
+  words: Float[Array, "B W"] | None = None  # Of a text, where fusion reads them.
 
   @property
   def embeddings(self) -> Embeddings:
@@ -149,7 +151,20 @@ class MLA(nn.Module):
     """
     states, mask = self.text(text, text_mask, text_states, train=train)
     heads = (self.heads.text_global, self.heads.text_segment)
-    return _embed(states, mask, text_segment, segments, *heads, train=train)
+    encoded = _embed(states, mask, text_segment, segments, *heads, train=train)
+    if not self.reads_words:
+      return encoded
+    return dataclasses.replace(encoded, words=self.words(text, encoded.mask))
+
+  def words(self, text: Int[Array, "B L"], mask: Bool[Array, "B L"]) -> Float[Array, "B W"]:
+    """What fusion reads of texts beside their states: the mean of their tokens before any layer."""
+    words: Float[Array, "B W"] = self.text.words(text, mask)
+    return words
+
+  @property
+  def reads_words(self) -> bool:
+    """Whether there is a fusion, and it reads the tokens of a text beside its states."""
+    return bool(self.num_answers) and self.fusion_config.words
 
   def answer_logits(
       self, text: Encoded, video: Encoded | None, *, train: bool
@@ -165,7 +180,8 @@ class MLA(nn.Module):
     if (video is not None) != self.use_video:
       raise UserError("model.use_video: does not fit the batch: give a video exactly if it is True")
     clip = (None, None) if video is None else (video.states, video.mask)
-    fused, mask = self.fusion(text.states, text.mask, *clip, train=train)
+    words = {"words": text.words} if self.reads_words else {}
+    fused, mask = self.fusion(text.states, text.mask, *clip, **words, train=train)
     return self.heads.answer(fused, mask, train=train)
 
   def span_logits(
@@ -287,6 +303,7 @@ def _check(config: ConfigDict, text: text_encoder.TextConfig) -> None:
     raise UserError(
         f"model.fusion.kind={kind!r}: keeps no frame for model.head='span': use 'cross'"
     )
+  _check_words(config.fusion, text)
   if text.identity_heads and not text.width == config.width == config.embed_dim:
     raise UserError(
         f"model.text.identity_heads: text.width {text.width}, model.width {config.width} and"
@@ -299,3 +316,17 @@ def _check(config: ConfigDict, text: text_encoder.TextConfig) -> None:
       raise UserError(
           f"model.{part}.heads: {heads} does not divide model.{name} {width}: change either"
       )
+
+
+def _check_words(config: ConfigDict, text: text_encoder.TextConfig) -> None:
+  """Raises UserError where words are to be read beside a text and cannot be."""
+  if config.words and text.frozen_layers < 0:
+    raise UserError(
+        "model.fusion.words: is for a text encoder whose embeddings stay as they are: set"
+        " model.text.kind='bert' and model.text.frozen_layers to 0 or more, or leave it out"
+    )
+  if config.words and config.kind == "cross":
+    raise UserError(
+        "model.fusion.words: is for what is pooled: set model.fusion.kind to 'late' or 'gated', or"
+        " leave it out"
+    )

@@ -55,6 +55,24 @@ class LayerNorm(nn.Module):
     return (centred * jax.lax.rsqrt(variance + self.epsilon) * scale + bias).astype(self.dtype)
 
 
+class Standardised(nn.Module):
+  """Each channel of the last axis with mean 0 and spread 1 over the training data.
+
+  `data_parameters` fills both in, and nothing trains them. Unlike a norm of each row it leaves no
+  mean that all rows share, and a channel of little variance counts as any other.
+  """
+
+  dtype: Dtype = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: Float[Array, "*S D"]) -> Float[Array, "*S D"]:
+    width = x.shape[-1:]
+    mean = self.param("mean", nn.initializers.zeros, width, jnp.float32)
+    spread = self.param("spread", nn.initializers.ones, width, jnp.float32)
+    x = (x.astype(jnp.float32) - jax.lax.stop_gradient(mean)) / jax.lax.stop_gradient(spread)
+    return x.astype(self.dtype)
+
+
 @jax.custom_vjp
 def matmul(x: Float[Array, "*S D"], kernel: Float[Array, "D F"]) -> Float[Array, "*S F"]:
   """`x @ kernel` whose gradient is written out, for XLA on CPU is slow at the derived one."""

@@ -29,7 +29,6 @@ class TextConfig:
   pretrained: str | None  # Folder of the weights and their tokenizer.
   frozen_layers: int  # The embeddings and so many layers are not trained; -1: all are.
   cache: str | None = None  # Folder of what the frozen layers make of the training texts.
-  word_skip: bool = False  # Whether each token is added to its state, past all layers.
   identity_heads: bool = False  # Whether the projections into the shared space start as identity.
 
   @classmethod
@@ -56,7 +55,6 @@ class TextConfig:
         "pretrained": text.pretrained,
         "frozen_layers": text.frozen_layers + 1,
         "cache": text.cache,
-        "word_skip": text.word_skip,
         "identity_heads": text.identity_heads,
     }
     alien = next((name for name, value in others.items() if value), None)

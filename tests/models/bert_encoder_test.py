@@ -206,46 +206,24 @@ def test_of_the_models_width_nothing_is_projected(folder) -> None:
     assert set(made["params"]["text"]) == names
 
 
-def _skipping(folder: pathlib.Path, frozen: int) -> tuple[bert_encoder.BertEncoder, Any]:
-  """An encoder that shows each token by itself too, and its parameters, none of them zero."""
-  config = dataclasses.replace(_config(folder, frozen), word_skip=True)
-  encoder = bert_encoder.BertEncoder(layers.Common(WIDTH), config)
-  params = encoder.init(jax.random.key(0), *_batch(), train=False)["params"]
-  assert not np.any(params["words"]["kernel"])
-  noise = np.random.default_rng(2)
-  return encoder, jax.tree.map(lambda leaf: leaf + noise.normal(0, 0.3, leaf.shape), params)
-
-
-def test_a_skip_adds_each_token_by_itself(folder) -> None:
-  encoder, params = _skipping(folder, -1)
+def test_words_are_the_means_of_the_tokens_before_any_layer(folder) -> None:
+  encoder = bert_encoder.BertEncoder(layers.Common(16), _config(folder, LAYERS))
   ids, mask = _batch()
-  states, _ = encoder.apply({"params": params}, ids, mask, train=False)
-  plain = encoder.clone(config=dataclasses.replace(encoder.config, word_skip=False))
-  without, _ = plain.apply({"params": {"bert": params["bert"]}}, ids, mask, train=False)
-  words = np.asarray(params["bert"]["word"]["embedding"])[ids]
-  centred = words - words.mean(-1, keepdims=True)
-  normal = centred / np.sqrt(np.square(centred).mean(-1, keepdims=True) + 1e-6)
-  normal = normal * params["words_norm"]["scale"] + params["words_norm"]["bias"]
-  added = normal @ params["words"]["kernel"] + params["words"]["bias"]
-  tiny.assert_close(states, np.where(mask[..., None], without + added, 0), atol=1e-4)
+  mask = mask.copy()
+  mask[0] = False  # A text without tokens.
+  params = encoder.init(jax.random.key(0), ids, mask, train=False)["params"]
 
+  def words(params: Any, ids: Any = ids) -> jax.Array:
+    return encoder.apply({"params": params}, ids, mask, method=encoder.words)
 
-def test_a_skip_is_the_same_over_states_that_are_given(folder) -> None:
-  encoder, params = _skipping(folder, LAYERS)
-  ids, mask = _batch()
-  (whole, _), found = encoder.apply(
-      {"params": params}, ids, mask, train=False, mutable=["intermediates"]
-  )
-  (frozen,) = found["intermediates"]["bert"]["frozen_states"]
-  given, _ = encoder.apply({"params": params}, ids, mask, frozen, train=False)
-  tiny.assert_close(given, whole, atol=1e-6)
-
-  def loss(params: Any) -> jax.Array:
-    return jnp.sum(jnp.square(encoder.apply({"params": params}, ids, mask, train=False)[0]))
-
-  gradients = jax.grad(loss)(params)
-  assert not any(np.any(leaf) for leaf in jax.tree.leaves(gradients["bert"]))
-  assert np.any(gradients["words"]["kernel"]) and np.any(gradients["words_norm"]["scale"])
+  table = np.asarray(params["bert"]["word"]["embedding"])
+  expected = [table[row[real]].mean(axis=0) for row, real in zip(ids[1:], mask[1:], strict=True)]
+  tiny.assert_close(words(params)[1:], np.stack(expected), atol=1e-6)
+  assert not np.any(words(params)[0])
+  hidden = np.where(mask, ids, (ids + 1) % 30)
+  np.testing.assert_array_equal(words(params, hidden), words(params))
+  gradients = jax.grad(lambda params: jnp.sum(jnp.square(words(params))))(params)
+  assert not any(np.any(leaf) for leaf in jax.tree.leaves(gradients))
 
 
 def test_every_key_of_the_config_is_read(folder) -> None:
@@ -270,10 +248,10 @@ def test_every_key_of_the_config_is_read(folder) -> None:
              "text.frozen_layers": 0},
             r"model.text.frozen_layers: a text encoder from scratch has none",
         ),
+        ({"fusion.words": True}, r"model.fusion.words: is for a text encoder whose embed"),
         (
-            {"text.kind": "scratch", "text.width": 0, "text.pretrained": None,
-             "text.word_skip": True},
-            r"model.text.word_skip: a text encoder from scratch has none",
+            {"fusion.words": True, "text.frozen_layers": 0},
+            r"model.fusion.words: is for what is pooled: set model.fusion.kind to 'late' or",
         ),
     ],
 )

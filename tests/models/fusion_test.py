@@ -26,14 +26,26 @@ def _pooled(params: dict[str, Any], states: np.ndarray, mask: np.ndarray) -> np.
   return pooled
 
 
-def _side(params: dict[str, Any], name: str, states: np.ndarray, mask: np.ndarray) -> np.ndarray:
-  """Pooled; with a hidden layer normalised and through it."""
+def _side(
+    params: dict[str, Any],
+    name: str,
+    states: np.ndarray,
+    mask: np.ndarray,
+    words: np.ndarray | None = None,
+) -> np.ndarray:
+  """Pooled; with a hidden layer normalised, beside the words, and through it."""
   x = _pooled(params[f"{name}pool"], states, mask)
   if f"{name}hidden" in params:
     norm, dense = params[f"{name}norm"], params[f"{name}hidden"]
     x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-6)
-    x = (x * norm["scale"] + norm["bias"]) @ dense["kernel"] + dense["bias"]
+    x = x * norm["scale"] + norm["bias"]
+    x = x if words is None else np.concatenate([x, words], axis=-1)
+    x = x @ dense["kernel"] + dense["bias"]
   return x
+
+
+def _standard(params: dict[str, Any], words: np.ndarray) -> np.ndarray:
+  return (words - params["words"]["mean"]) / params["words"]["spread"]
 
 
 def _gelu(x: np.ndarray) -> np.ndarray:
@@ -41,7 +53,7 @@ def _gelu(x: np.ndarray) -> np.ndarray:
 
 
 def _fused(
-    kind: str, hidden: int, with_video: bool
+    kind: str, hidden: int, with_video: bool, words: np.ndarray | None = None
 ) -> tuple[dict[str, Any], tuple[np.ndarray, ...], np.ndarray]:
   """Random parameters, the sides, and what a fusion makes of them."""
   rng = np.random.default_rng(0)
@@ -49,7 +61,7 @@ def _fused(
   other, other_mask = rng.normal(size=(3, 4, WIDTH)), np.arange(4) < np.array([[1], [4], [3]])
   config = fusion.FusionConfig(kind, layers=0, heads=HEADS, hidden=hidden)
   module = fusion.FUSIONS[kind](layers.Common(WIDTH), config)
-  given = (other, other_mask) if with_video else (None, None)
+  given: tuple[Any, ...] = (other, other_mask, words) if with_video else (None, None, words)
   born = module.init(jax.random.key(0), states, mask, *given, train=False)["params"]
   params = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape), born)
   fused, fused_mask = module.apply({"params": params}, states, mask, *given, train=False)
@@ -79,6 +91,28 @@ def test_the_text_gates_each_unit_of_the_video(with_video: bool, hidden: int) ->
     named = {"gatepool": params["pool"], "gatenorm": params["norm"], "gatehidden": params["gate"]}
     gate = _side(named, "gate", states, mask)
     x += 2 / (1 + np.exp(-gate)) * _side(params, "other_", other, other_mask)
+  np.testing.assert_allclose(fused, _gelu(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("with_video", [True, False])
+@pytest.mark.parametrize(("kind", "hidden"), [("late", 0), ("late", 12), ("gated", 12)])
+def test_words_stand_beside_the_text_standardised(
+    kind: str, hidden: int, with_video: bool
+) -> None:
+  words = np.random.default_rng(1).normal(size=(3, 5))
+  params, (states, mask, other, other_mask), fused = _fused(kind, hidden, with_video, words)
+  seen = _standard(params, words)
+  x = _side(params, "", states, mask, seen)
+  if kind == "gated":
+    if with_video:
+      named = {"pool": params["pool"], "norm": params["norm"], "hidden": params["gate"]}
+      gate = 2 / (1 + np.exp(-_side(named, "", states, mask, seen)))
+      x += gate * _side(params, "other_", other, other_mask)
+  else:
+    x = _gelu(x) if hidden else np.concatenate([_gelu(x), seen], axis=-1)
+    if with_video:
+      x = np.concatenate([x, _gelu(_side(params, "other_", other, other_mask))], axis=-1)
+    x = x @ params["mix"]["kernel"] + params["mix"]["bias"]
   np.testing.assert_allclose(fused, _gelu(x), rtol=1e-4, atol=1e-5)
 
 

@@ -36,6 +36,25 @@ def test_layer_norm_equals_numpy_and_is_float32_inside() -> None:
   np.testing.assert_allclose(half.astype(np.float32), full, rtol=1e-2)
 
 
+def test_what_channels_are_standardised_by_is_not_trained() -> None:
+  x = np.random.default_rng(1).normal(size=(3, 2, 5)).astype(np.float32)
+  module = primitives.Standardised()
+  born = module.init(jax.random.key(0), x)["params"]
+  np.testing.assert_array_equal(module.apply({"params": born}, x), x)
+  params = {"mean": np.arange(5, dtype=np.float32), "spread": np.full(5, 4.0, np.float32)}
+  np.testing.assert_allclose(
+      module.apply({"params": params}, x), (x - np.arange(5)) / 4.0, rtol=1e-6
+  )
+
+  def loss(params: dict[str, np.ndarray]) -> jax.Array:
+    return jnp.sum(jnp.square(jnp.asarray(module.apply({"params": params}, x))))
+
+  gradients = jax.grad(loss)(params)
+  assert not any(np.any(leaf) for leaf in jax.tree.leaves(gradients))
+  half = primitives.Standardised(jnp.bfloat16).apply({"params": params}, x)
+  assert half.dtype == jnp.bfloat16
+
+
 @pytest.mark.parametrize(("inputs", "features"), [(3, 7), (7, 3), (4, 4), (1, 1), (5, 1)])
 def test_matmul_has_the_gradients_of_a_product(inputs: int, features: int) -> None:
   rng = np.random.default_rng(0)

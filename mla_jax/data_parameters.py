@@ -1,0 +1,58 @@
+"""Parameters that are computed from the training data before the first step, and not trained."""
+
+from collections.abc import Mapping
+import functools
+from typing import Any
+
+import jax
+import numpy as np
+
+from mla_jax import blocks, sharding, text_cache
+from mla_jax.data import text_states
+from mla_jax.data.sources import Source
+from mla_jax.models.mla import MLA
+from mla_jax.run import Run
+
+_BATCH = 256
+_LEAST_SPREAD = 0.01  # Of the channels' mean.
+_EPSILON = 1e-6
+_WORDS = "fusion/words"
+
+
+def patterns(model: MLA) -> tuple[str, ...]:
+  """Patterns over the paths of these parameters: no optimizer changes them."""
+  return (f"{_WORDS}/(mean|spread)",) if model.reads_words else ()
+
+
+def compute(run: Run, sources: tuple[Source, ...], params: Any) -> Mapping[str, np.ndarray]:
+  """Their values by path, float32; none where the model has no such parameter.
+
+  Args:
+    run: to train; of several processes each computes all, from all texts.
+    sources: of its training texts.
+    params: of the model, its frozen text encoder filled in.
+  """
+  if not run.model.reads_words:
+    return {}
+  ids, mask = text_states.distinct(text_cache.training_texts(run.reader, sources))
+  words = _words(run, params, ids, mask)
+  mean, spread = words.mean(axis=0, dtype=np.float64), words.std(axis=0, dtype=np.float64)
+  # A channel that hardly varies here may elsewhere.
+  spread = np.maximum(spread, max(_LEAST_SPREAD * spread.mean(), _EPSILON))
+  return {
+      f"{_WORDS}/mean": mean.astype(np.float32),
+      f"{_WORDS}/spread": spread.astype(np.float32),
+  }
+
+
+def _words(run: Run, params: Any, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+  """The mean token of texts `[N, L]`, `[N, W]` float32."""
+
+  @functools.partial(jax.jit, out_shardings=sharding.replicated(run.mesh))
+  def encode(params: Any, ids: jax.Array, mask: jax.Array) -> Any:
+    return run.model.apply({"params": params}, ids, mask, method=MLA.words)
+
+  out = np.empty((len(ids), run.model.text_config.width), np.float32)
+  for rows in blocks.equal_blocks(len(ids), min(_BATCH, len(ids))):
+    out[rows] = np.asarray(encode(params, ids[rows], mask[rows]))
+  return out
