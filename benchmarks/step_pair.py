@@ -16,7 +16,8 @@ from benchmarks.torch_model import TorchRetrieval, load, torch_name
 from configs import common
 from mla_jax.losses import contrastive
 from mla_jax.losses.types import Side
-from mla_jax.models.mla import MLA, build_model
+from mla_jax.models.build import build_model
+from mla_jax.models.mla import MLA
 from mla_jax.sharding import named_leaves
 
 Batch = Mapping[str, np.ndarray]

@@ -28,7 +28,8 @@ from mla_jax.data.text import (
 )
 from mla_jax.errors import UserError
 from mla_jax.log import logger
-from mla_jax.models.mla import MLA, build_model
+from mla_jax.models.build import build_model
+from mla_jax.models.mla import MLA
 from mla_jax.models.pretrained import check_pretrained
 from mla_jax.models.text_encoder import TextConfig
 from mla_jax.tasks.base import Evaluate, Task

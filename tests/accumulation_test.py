@@ -11,7 +11,7 @@ import pytest
 
 from configs import common
 from mla_jax import accumulation, sharding
-from mla_jax.models import mla
+from mla_jax.models import build, mla
 from mla_jax.tasks.registry import make_task
 from tests.models import tiny
 
@@ -49,7 +49,7 @@ def _on_mesh(batch: Any) -> Any:
 
 def _function(config: ConfigDict, micro_batches: int) -> Any:
   """Jitted `(params, batch, rng) -> ((loss, metrics), gradient)`, and the parameters."""
-  model = mla.build_model(config.model)
+  model = build.build_model(config.model)
   params = tiny.params(model)
   homes = sharding.param_shardings(params, [(".*", sharding.Fsdp())], MESH)
   accumulate = functools.partial(
@@ -86,7 +86,7 @@ def test_without_dropout_parts_equal_the_whole(task: str) -> None:
 def test_with_dropout_both_passes_draw_the_same(stack: dict[str, Any]) -> None:
   """The reference embeds each part by itself, with its randomness, and differentiates it all."""
   config = _config("retrieval", dropout=0.3, **{"text.token_dropout": 0.2}, **stack)
-  model, task, batch, rng = mla.build_model(config.model), make_task(config), _batch(8), 3
+  model, task, batch, rng = build.build_model(config.model), make_task(config), _batch(8), 3
   parts, params = _function(config, 2)
   # Each of two devices has four rows, of which a part takes two.
   rows = [[0, 1, 4, 5], [2, 3, 6, 7]]
@@ -122,7 +122,7 @@ def test_the_memory_is_that_of_one_part() -> None:
   config = _config("retrieval", dropout=0.1)
   config.loss.segment_weight = 0.0  # Its pairs would outweigh so small a model.
   rows, parts = 128, 4
-  model, task = mla.build_model(config.model), make_task(config)
+  model, task = build.build_model(config.model), make_task(config)
   params, batch, rng = tiny.params(model), _batch(rows), jax.random.key(0)
   embeddings = jax.eval_shape(functools.partial(task.embed, model), params, batch, rng)
 

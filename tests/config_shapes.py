@@ -12,7 +12,7 @@ from mla_jax.data import examples
 from mla_jax.data.annotations.schema import Segment
 from mla_jax.data.record_format import TextRecord
 from mla_jax.data.text import Tokenizer
-from mla_jax.models.mla import build_model
+from mla_jax.models.build import build_model
 from mla_jax.sharding import make_mesh
 from mla_jax.tasks.registry import make_task
 

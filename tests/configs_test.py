@@ -12,7 +12,7 @@ from mla_jax.config_reads import record_reads, unread_keys
 from mla_jax.config_values import flatten
 from mla_jax.data.annotations import msrvtt_splits
 from mla_jax.data.text import Tokenizer, train_tokenizer
-from mla_jax.models.mla import build_model
+from mla_jax.models.build import build_model
 from tests import tiny
 from tests.config_shapes import loss_shapes
 

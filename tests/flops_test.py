@@ -8,7 +8,7 @@ import pytest
 from configs import common, variants
 from mla_jax import config_lib, flops
 from mla_jax.data import batch_spec
-from mla_jax.models.mla import build_model
+from mla_jax.models.build import build_model
 from mla_jax.sharding import make_mesh
 from mla_jax.tasks.registry import make_task
 from mla_jax.train_step import init_params

@@ -9,9 +9,8 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Shaped
-from ml_collections import ConfigDict
 
-from mla_jax.errors import UserError, check_choice
+from mla_jax.errors import UserError
 from mla_jax.models import (
     bert_encoder,
     fusion,
@@ -23,7 +22,6 @@ from mla_jax.models import (
 )
 from mla_jax.models.scales import LearnedScales, Scales
 
-_DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 _ANSWER_HEADS = {"answer": fusion.AnswerHead, "ordinal": fusion.OrdinalHead}
 TEXT = ("text", "text_mask", "text_segment")  # What `encode_text` reads of a batch.
 HEADS = (*_ANSWER_HEADS, "span")
@@ -82,7 +80,7 @@ class Heads(nn.Module):
 
 
 class MLA(nn.Module):
-  """Encoders with multi-level alignment; `build_model` makes one from a config."""
+  """Encoders with multi-level alignment; `build.build_model` makes one from a config."""
 
   common: layers.Common
   video_config: video_encoder.VideoConfig
@@ -225,7 +223,7 @@ class MLA(nn.Module):
       rows = None if video is None else video.mask.shape[0]
       first = jax.tree.map(lambda x: x[:rows], text)
       if self.head == "span":
-        assert video is not None  # Else build_model refuses it.
+        assert video is not None  # Else no such model is built.
         self.span_logits(first, video, train=False)
       else:
         self.answer_logits(first, video, train=False)
@@ -252,81 +250,3 @@ def _embed(
       segment_embedding=part(states, members, train=train),
       segment_mask=jnp.any(members, axis=-1),
   )
-
-
-def build_model(
-    config: ConfigDict, *, init_temperature: float = 0.07, init_bias: float = -10.0
-) -> MLA:
-  """The model a config describes.
-
-  Args:
-    config: like `configs.common.model()`; every key is read.
-    init_temperature: of both alignment losses, config.loss.init_temperature.
-    init_bias: of the sigmoid loss, config.loss.init_bias.
-
-  Raises:
-    UserError: a value the model cannot be built from.
-  """
-  text = text_encoder.TextConfig.from_config(config.text, config.width)
-  _check(config, text)
-  return MLA(
-      common=layers.Common(
-          width=config.width,
-          dropout=config.dropout,
-          scan=config.scan,
-          remat=config.remat,
-          dtype=_DTYPES[config.dtype],
-      ),
-      video_config=video_encoder.VideoConfig(**config.video),
-      text_config=text,
-      fusion_config=fusion.FusionConfig(**config.fusion),
-      embed_dim=config.embed_dim,
-      head=config.head,
-      num_answers=config.num_answers,
-      use_video=config.use_video,
-      init_temperature=init_temperature,
-      init_bias=init_bias,
-  )
-
-
-def _check(config: ConfigDict, text: text_encoder.TextConfig) -> None:
-  """Raises UserError on values that do not fit each other."""
-  check_choice("model.dtype", config.dtype, _DTYPES)
-  check_choice("model.remat", config.remat, layers.REMAT)
-  check_choice("model.video.kind", config.video.kind, ("features", "pixels"))
-  check_choice("model.head", config.head, HEADS)
-  check_choice("model.fusion.kind", config.fusion.kind, fusion.FUSIONS)
-  if config.head == "span" and (not config.use_video or config.num_answers not in (0, 2)):
-    raise UserError("model.head='span': needs a video and model.num_answers=2 (start and end)")
-  kind = config.fusion.kind
-  if config.head == "span" and kind != "cross":
-    raise UserError(
-        f"model.fusion.kind={kind!r}: keeps no frame for model.head='span': use 'cross'"
-    )
-  _check_words(config.fusion, text)
-  if text.identity_heads and not text.width == config.width == config.embed_dim:
-    raise UserError(
-        f"model.text.identity_heads: text.width {text.width}, model.width {config.width} and"
-        f" embed_dim {config.embed_dim} must be the same: change them, or leave it out"
-    )
-  whole, hidden = ("width", config.width), ("fusion.hidden", config.fusion.hidden)
-  for part, (name, width) in (("video", whole), ("fusion", whole), ("fusion", hidden)):
-    heads = config[part].heads
-    if heads < 1 or width % heads:
-      raise UserError(
-          f"model.{part}.heads: {heads} does not divide model.{name} {width}: change either"
-      )
-
-
-def _check_words(config: ConfigDict, text: text_encoder.TextConfig) -> None:
-  """Raises UserError where words are to be read beside a text and cannot be."""
-  if config.words and text.frozen_layers < 0:
-    raise UserError(
-        "model.fusion.words: is for a text encoder whose embeddings stay as they are: set"
-        " model.text.kind='bert' and model.text.frozen_layers to 0 or more, or leave it out"
-    )
-  if config.words and config.kind == "cross":
-    raise UserError(
-        "model.fusion.words: is for what is pooled: set model.fusion.kind to 'late' or 'gated', or"
-        " leave it out"
-    )

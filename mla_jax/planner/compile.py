@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from mla_jax import flops, sharding, train_step
 from mla_jax.data import batch_spec, sources
 from mla_jax.errors import UserError
-from mla_jax.models.mla import build_model
+from mla_jax.models.build import build_model
 from mla_jax.planner import hlo
 from mla_jax.planner.topology import Target
 from mla_jax.sharding_lint import leaf_bytes

@@ -12,7 +12,7 @@ import pytest
 
 from mla_jax import config_reads, sharding
 from mla_jax.errors import UserError
-from mla_jax.models import bert_encoder, layers, mla, pooling, pretrained
+from mla_jax.models import bert_encoder, build, layers, pooling, pretrained
 from mla_jax.models.text_encoder import TextConfig
 from tests import bert_checkpoint
 from tests.models import tiny
@@ -201,7 +201,7 @@ def test_nothing_sees_padding_or_a_hidden_token(folder, token_dropout) -> None:
 
 def test_of_the_models_width_nothing_is_projected(folder) -> None:
   for width, names in ((0, {"bert"}), (WIDTH, {"bert", "projection", "projection_norm"})):
-    model = mla.build_model(_model_config(folder, {"text.width": width}))
+    model = build.build_model(_model_config(folder, {"text.width": width}))
     made = jax.eval_shape(model.init, jax.random.key(0), tiny.batch())
     assert set(made["params"]["text"]) == names
 
@@ -228,7 +228,7 @@ def test_words_are_the_means_of_the_tokens_before_any_layer(folder) -> None:
 
 def test_every_key_of_the_config_is_read(folder) -> None:
   recorder = config_reads.record_reads(_model_config(folder))
-  mla.build_model(recorder)
+  build.build_model(recorder)
   assert config_reads.unread_keys(recorder) == []
 
 
@@ -257,5 +257,5 @@ def test_every_key_of_the_config_is_read(folder) -> None:
 )
 def test_a_config_no_encoder_fits_is_refused(folder, changes, said) -> None:
   with pytest.raises(UserError, match=said) as caught:
-    mla.build_model(_model_config(folder, changes))
+    build.build_model(_model_config(folder, changes))
   assert "\n" not in str(caught.value)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mla_jax.errors import UserError
-from mla_jax.models import fusion, layers, mla
+from mla_jax.models import build, fusion, layers
 from tests.models import tiny
 
 WIDTH, HEADS = 8, 2
@@ -119,7 +119,7 @@ def test_words_stand_beside_the_text_standardised(
 @pytest.mark.parametrize("kind", ["late", "gated"])
 def test_a_model_that_pools_both_sides_answers_by_the_video(kind: str) -> None:
   changes = {"fusion.kind": kind, "video.temporal_layers": 0}
-  model = mla.build_model(tiny.config(changes))
+  model = build.build_model(tiny.config(changes))
   params, batch = tiny.params(model), tiny.batch()
   other = {**batch, "video": batch["video"] + np.float32(np.arange(10) % 2)}
   logits, changed = (tiny.run(model, params, clips)["logits"] for clips in (batch, other))
@@ -132,7 +132,7 @@ def test_a_model_that_pools_both_sides_answers_by_the_video(kind: str) -> None:
 def test_its_twin_without_video_has_half_the_mlp() -> None:
   def mix(use_video: bool) -> tuple[int, ...]:
     changes = {"fusion.kind": "late", "use_video": use_video}
-    params = tiny.params(mla.build_model(tiny.config(changes)))
+    params = tiny.params(build.build_model(tiny.config(changes)))
     return jnp.shape(tiny.named(params)["fusion/mix/kernel"])
 
   assert mix(True) == (32, 16)
@@ -142,16 +142,16 @@ def test_its_twin_without_video_has_half_the_mlp() -> None:
 @pytest.mark.parametrize("kind", ["late", "gated"])
 def test_what_is_pooled_keeps_no_frame_for_spans(kind: str) -> None:
   with pytest.raises(UserError, match=rf"model.fusion.kind='{kind}'.*use 'cross'"):
-    mla.build_model(tiny.config({"fusion.kind": kind, "head": "span", "num_answers": 2}))
+    build.build_model(tiny.config({"fusion.kind": kind, "head": "span", "num_answers": 2}))
   with pytest.raises(UserError, match=r"model.fusion.kind='early': unknown.*cross, late"):
-    mla.build_model(tiny.config({"fusion.kind": "early"}))
+    build.build_model(tiny.config({"fusion.kind": "early"}))
 
 
 def test_the_head_reads_a_hidden_width_of_its_own() -> None:
   params = tiny.params(
-      mla.build_model(tiny.config({"fusion.kind": "late", "fusion.hidden": 24}))
+      build.build_model(tiny.config({"fusion.kind": "late", "fusion.hidden": 24}))
   )
   assert jnp.shape(tiny.named(params)["fusion/mix/kernel"]) == (48, 24)
   assert jnp.shape(tiny.named(params)["heads/answer/logits/kernel"])[0] == 24
   with pytest.raises(UserError, match=r"model\.fusion\.heads: 2 does not divide"):
-    mla.build_model(tiny.config({"fusion.kind": "late", "fusion.hidden": 25}))
+    build.build_model(tiny.config({"fusion.kind": "late", "fusion.hidden": 25}))

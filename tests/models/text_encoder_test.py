@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mla_jax.errors import UserError
-from mla_jax.models import mla, text_encoder
+from mla_jax.models import build, mla, text_encoder
 from tests.models import tiny
 
 
@@ -28,7 +28,7 @@ def test_a_text_keeps_a_token_whatever_the_rate() -> None:
 
 
 def test_nothing_sees_a_hidden_token() -> None:
-  model = mla.build_model(tiny.config({"text.token_dropout": 0.5}))
+  model = build.build_model(tiny.config({"text.token_dropout": 0.5}))
   batch = tiny.batch(8)
   encoded = _encode(model, batch, train=True)
   hidden = batch["text_mask"] & ~encoded.mask
@@ -41,13 +41,13 @@ def test_nothing_sees_a_hidden_token() -> None:
 
 
 def test_tokens_are_hidden_in_training_alone() -> None:
-  model = mla.build_model(tiny.config({"text.token_dropout": 0.5}))
+  model = build.build_model(tiny.config({"text.token_dropout": 0.5}))
   batch = tiny.batch(8)
   np.testing.assert_array_equal(_encode(model, batch).mask, batch["text_mask"])
 
 
 def test_order_matters() -> None:
-  model = mla.build_model(tiny.config())
+  model = build.build_model(tiny.config())
   batch = tiny.batch(2)
   batch["text_mask"][:] = True
   turned = {**batch, "text": batch["text"][:, ::-1]}
@@ -56,7 +56,7 @@ def test_order_matters() -> None:
 
 
 def test_a_text_longer_than_the_positions_is_refused() -> None:
-  model = mla.build_model(tiny.config())
+  model = build.build_model(tiny.config())
   batch = {key: np.tile(value, (1, 3)) for key, value in tiny.batch(2).items() if "text" in key}
   with pytest.raises(UserError, match=r"model.text.max_length: is 16.*24 tokens.*text_length"):
     _encode(model, batch)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mla_jax.errors import UserError
-from mla_jax.models import mla, video_encoder
+from mla_jax.models import build, mla, video_encoder
 from tests.models import tiny
 
 PIXELS = {"video.kind": "pixels"}
@@ -45,7 +45,7 @@ def test_patches_are_the_squares_of_the_frame(rows: int, columns: int, size: int
 
 
 def test_a_frame_is_encoded_by_itself_before_time() -> None:
-  model = mla.build_model(tiny.config({**PIXELS, "video.temporal_layers": 0}))
+  model = build.build_model(tiny.config({**PIXELS, "video.temporal_layers": 0}))
   batch = tiny.batch(2, pixels=True)
   batch["frame_mask"][:] = True
   changed = {**batch, "video": batch["video"].copy()}
@@ -64,7 +64,7 @@ def test_motion_is_what_changed_since_the_real_frame_before() -> None:
 
 
 def test_with_motion_a_frame_shows_in_the_next_one_too() -> None:
-  model = mla.build_model(
+  model = build.build_model(
       tiny.config({**PIXELS, "video.motion": True, "video.temporal_layers": 0})
   )
   batch = tiny.batch(2, pixels=True)
@@ -77,7 +77,7 @@ def test_with_motion_a_frame_shows_in_the_next_one_too() -> None:
 
 
 def test_order_matters() -> None:
-  model = mla.build_model(tiny.config())
+  model = build.build_model(tiny.config())
   batch = tiny.batch(2)
   batch["frame_mask"][:] = True
   batch["frame_time"][:] = np.arange(6)
@@ -87,7 +87,7 @@ def test_order_matters() -> None:
 
 
 def test_another_image_size_uses_interpolated_positions() -> None:
-  model = mla.build_model(tiny.config(PIXELS))
+  model = build.build_model(tiny.config(PIXELS))
   params = tiny.params(model)
   position = params["video"]["frames"]["position"]
   assert position.shape == (2, 3, 16)  # 8 x 12 pixels in patches of 4.
@@ -118,7 +118,7 @@ def test_another_image_size_uses_interpolated_positions() -> None:
 def test_frames_that_do_not_fit_are_refused(
     changes: dict[str, Any], shape: tuple[int, ...], said: str
 ) -> None:
-  model = mla.build_model(tiny.config(changes))
+  model = build.build_model(tiny.config(changes))
   params = tiny.params(model)
   video = np.zeros(shape, np.uint8 if len(shape) == 5 else np.float32)
   frames = np.ones(shape[:2])
@@ -137,7 +137,7 @@ def test_frames_that_do_not_fit_are_refused(
 
 def test_feature_dropout_drops_a_channel_of_all_frames() -> None:
   config = tiny.config({"video.feature_dropout": 0.5, "video.temporal_layers": 0})
-  model = mla.build_model(config)
+  model = build.build_model(config)
   params = tiny.params(model)
   frames = model.bind({"params": params}, rngs={"dropout": jax.random.key(0)}).video.frames
   same = np.tile(np.random.default_rng(0).normal(size=(3, 1, 10)).astype(np.float32), (1, 4, 1))

@@ -7,7 +7,7 @@ import pytest
 
 from configs import common, variants
 from mla_jax.errors import UserError
-from mla_jax.models import mla
+from mla_jax.models import build, mla
 from mla_jax.sharding import make_mesh
 from mla_jax.tasks.counting import Counting, count_loss, predicted_count
 from tests.models import tiny
@@ -69,7 +69,7 @@ def batch(rows: int = 5):
 
 def test_the_ordinal_head_orders_its_thresholds_and_learns_them():
   found = config("ordinal", 10)
-  task, model = Counting.from_config(found), mla.build_model(found.model)
+  task, model = Counting.from_config(found), build.build_model(found.model)
   fields, params = batch(), tiny.params(model)
   logits = np.asarray(tiny.run(model, params, fields)["logits"])
   assert logits.shape == (5, 10)
@@ -89,7 +89,7 @@ def test_the_ordinal_head_orders_its_thresholds_and_learns_them():
 def test_the_text_only_twin_reads_no_video():
   found = config("answer", 1, use_video=False)
   variants.without_video(found)
-  task, model = Counting.from_config(found), mla.build_model(found.model)
+  task, model = Counting.from_config(found), build.build_model(found.model)
   fields = {name: value for name, value in batch().items() if name not in tiny.VIDEO_KEYS}
   loss, metrics = task.loss(
       model, tiny.params(model), fields, jax.random.key(0), make_mesh(found.mesh)

@@ -11,7 +11,7 @@ from configs import common
 from mla_jax.data.record_format import TextRecord
 from mla_jax.errors import UserError
 from mla_jax.evals import didemo
-from mla_jax.models import mla
+from mla_jax.models import build
 from mla_jax.sharding import make_mesh
 from mla_jax.tasks import moment_protocols, windows
 from mla_jax.tasks.localisation import Localisation, span_loss, span_scores
@@ -78,7 +78,7 @@ NO_WINDOWS = np.zeros((0, 2), np.float32)
 
 
 def propose(found, fields, fixed=NO_WINDOWS):
-  task, model = Localisation.from_config(found), mla.build_model(found.model)
+  task, model = Localisation.from_config(found), build.build_model(found.model)
   params = tiny.params(model)
   proposed = model.apply(
       {"params": params}, method=lambda module: task._propose(module, fields, jnp.asarray(fixed))

@@ -7,7 +7,7 @@ import pytest
 
 from configs import common, variants
 from mla_jax.errors import UserError
-from mla_jax.models import mla
+from mla_jax.models import build, mla
 from mla_jax.sharding import make_mesh
 from mla_jax.tasks.multiple_choice_qa import MultipleChoiceQA, choice_loss
 from tests.models import tiny
@@ -69,7 +69,7 @@ def batch(rows: int = 4) -> dict[str, np.ndarray]:
 
 
 def scores_of(found, fields):
-  task, model = MultipleChoiceQA.from_config(found), mla.build_model(found.model)
+  task, model = MultipleChoiceQA.from_config(found), build.build_model(found.model)
 
   def forward(module):
     video = task.questions.video(module, fields, train=False)
@@ -104,7 +104,7 @@ def test_the_text_only_twin_reads_no_video():
   fields = {name: value for name, value in batch().items() if name not in tiny.VIDEO_KEYS}
   _, scores = scores_of(found, fields)
   assert np.isfinite(scores).all()
-  task, model = MultipleChoiceQA.from_config(found), mla.build_model(found.model)
+  task, model = MultipleChoiceQA.from_config(found), build.build_model(found.model)
   loss, metrics = task.loss(
         model, tiny.params(model), fields, jax.random.key(0), make_mesh(found.mesh)
     )
@@ -114,7 +114,7 @@ def test_the_text_only_twin_reads_no_video():
 
 def test_alignment_reads_the_right_candidate_and_the_choice_does_not():
   found = config()
-  task, model = MultipleChoiceQA.from_config(found), mla.build_model(found.model)
+  task, model = MultipleChoiceQA.from_config(found), build.build_model(found.model)
 
   def metrics(fields):
     return task.loss(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from configs import common
-from mla_jax.models import mla
+from mla_jax.models import build, mla
 from mla_jax.sharding import make_mesh
 from mla_jax.tasks.open_ended_qa import OpenEndedQA, answer_loss
 from tests.models import tiny
@@ -68,7 +68,7 @@ def test_texts_beside_the_questions_align_and_are_not_answered():
   config = common.base("test", "open_ended_qa")
   config.model = tiny.config()
   config.data.captions, config.data.video_segments, config.data.text_segments = 2, 3, 2
-  task, model = OpenEndedQA.from_config(config), mla.build_model(config.model)
+  task, model = OpenEndedQA.from_config(config), build.build_model(config.model)
   mesh = make_mesh(config.mesh)
 
   params = tiny.params(model)
