@@ -1,13 +1,16 @@
 """Runs the frozen part of a text encoder once over all training texts, for many runs to read."""
 
 from collections.abc import Iterator
+import contextlib
 import dataclasses
+import fcntl
 import functools
 import hashlib
 import os
 import pathlib
 import re
 import shutil
+import time
 from typing import Any
 
 import jax
@@ -29,6 +32,7 @@ from mla_jax.models.mla import MLA
 from mla_jax.run import Run
 
 _BATCH = 256
+_POLL_SECONDS = 0.5
 
 
 def with_cached_texts(run: Run, sources: tuple[Source, ...], params: Any) -> Run:
@@ -98,20 +102,23 @@ def _weights(params: Any, model: MLA) -> str:
 def _make(
     path: pathlib.Path, model: MLA, params: Any, ids: np.ndarray, mask: np.ndarray
 ) -> None:
-  """Writes `[U, L, W]` float16, whole or not at all."""
+  """Writes `[U, L, W]` float16, whole or not at all; another run that does is waited for."""
   partial = path.parent.with_name(f"{path.parent.name}.{os.getpid()}.partial")
   encode = jax.jit(functools.partial(_frozen_states, model))
   size = min(_BATCH, len(ids))
   shape = (*ids.shape, model.text_config.width)
   try:
-    partial.mkdir(parents=True)
-    out = np.lib.format.open_memmap(partial / path.name, "w+", np.float16, shape)
-    slices = list(blocks.equal_blocks(len(ids), size))
-    for rows in tqdm(slices, desc="encoding texts", unit="batch", dynamic_ncols=True):
-      watchdog.progress(f"text {rows.start}")
-      out[rows] = np.asarray(encode(params, ids[rows], mask[rows]))
-    out.flush()
-    _move(partial, path.parent)
+    with _alone_in(path.parent.parent):
+      if path.exists():
+        return
+      partial.mkdir()
+      out = np.lib.format.open_memmap(partial / path.name, "w+", np.float16, shape)
+      slices = list(blocks.equal_blocks(len(ids), size))
+      for rows in tqdm(slices, desc="encoding texts", unit="batch", dynamic_ncols=True):
+        watchdog.progress(f"text {rows.start}")
+        out[rows] = np.asarray(encode(params, ids[rows], mask[rows]))
+      out.flush()
+      _move(partial, path.parent)
   except OSError as error:
     raise UserError(
         f"model.text.cache={path.parent.parent}: cannot be written ({error.strerror}): name another"
@@ -119,6 +126,31 @@ def _make(
     ) from error
   finally:
     shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _alone_in(folder: pathlib.Path) -> Iterator[None]:
+  """Makes the folder, and waits while another run writes into it, if the file system has locks."""
+  folder.mkdir(parents=True, exist_ok=True)
+  descriptor = os.open(folder, os.O_RDONLY)
+  try:
+    while not _locks(descriptor):
+      watchdog.progress("waiting for another run, which encodes texts into the same folder")
+      time.sleep(_POLL_SECONDS)
+    yield
+  finally:
+    os.close(descriptor)
+
+
+def _locks(descriptor: int) -> bool:
+  """Whether nobody else holds it now."""
+  try:
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  except BlockingIOError:
+    return False
+  except OSError:
+    pass
+  return True
 
 
 def _move(partial: pathlib.Path, final: pathlib.Path) -> None:

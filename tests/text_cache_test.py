@@ -1,6 +1,9 @@
 """A run that reads the frozen encoder's states is the run that computes them."""
 
+import concurrent.futures
 import json
+import time
+import types
 
 import numpy as np
 import pytest
@@ -101,6 +104,27 @@ def test_a_cache_without_anything_frozen_is_refused(folders, tmp_path):
   changes = {"model.text.cache": str(tmp_path), "model.text.frozen_layers": -1}
   with pytest.raises(UserError, match=r"model\.text\.cache=.*nothing to keep"):
     train_lib.train(config(folders, name, **changes), tmp_path / "run")
+
+
+def test_of_two_runs_that_start_together_one_encodes(tmp_path, monkeypatch):
+  path, encoded = tmp_path / "cache" / "name" / "states.npy", []
+
+  def slowly(model, params, ids, mask):
+    encoded.append(len(ids))
+    time.sleep(0.1)
+    return np.zeros((*ids.shape, 2), np.float16)
+
+  monkeypatch.setattr(text_cache, "_frozen_states", slowly)
+  monkeypatch.setattr(text_cache.jax, "jit", lambda function: function)
+  monkeypatch.setattr(text_cache, "_POLL_SECONDS", 0.01)
+  model = types.SimpleNamespace(text_config=types.SimpleNamespace(width=2))
+  ids, mask = np.zeros((300, 4), np.int32), np.ones((300, 4), bool)
+  with concurrent.futures.ThreadPoolExecutor() as pool:
+    runs = [pool.submit(text_cache._make, path, model, None, ids, mask) for _ in range(3)]
+    assert [run.result() for run in runs] == [None] * 3
+  assert encoded == [256, 256]  # The batches of one.
+  assert np.load(path).shape == (300, 4, 2)
+  assert [entry.name for entry in path.parent.parent.iterdir()] == ["name"]
 
 
 def test_a_folder_that_cannot_be_written(folders, tmp_path):
