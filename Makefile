@@ -15,6 +15,8 @@ BEAM_STAMP := $(VENV)-beam/.installed
 # The compiler for TPUs. In a folder of its own: beside jax it would be asked for a TPU at each start.
 LIBTPU := 0.0.42.1
 LIBTPU_STAMP := $(VENV)-libtpu/.installed-$(LIBTPU)
+# Likewise the compiler for GPUs, without the libraries of CUDA that only running takes; of jax's version.
+CUDA_STAMP := $(VENV)-cuda/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -58,6 +60,12 @@ $(LIBTPU_STAMP): | $(STAMP)
 	@$(BIN)/pip install -q --no-deps --upgrade --target $(VENV)-libtpu libtpu==$(LIBTPU)
 	@touch $@
 
+$(CUDA_STAMP): requirements.lock | $(STAMP)
+	@version=$$($(BIN)/python -c 'import jax; print(jax.__version__)') && \
+	  $(BIN)/pip install -q --no-deps --upgrade --target $(VENV)-cuda jax-cuda12-plugin==$$version \
+	  jax-cuda12-pjrt==$$version
+	@touch $@
+
 $(BENCH_STAMP): $(STAMP)
 	@$(BIN)/pip install -q -c requirements.lock -e '.[bench]'
 	@touch $@
@@ -73,8 +81,9 @@ test: $(STAMP)
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -n 2 $(DIST) -m slow $(ARGS)
 
-test-aot: $(LIBTPU_STAMP)
+test-aot: $(LIBTPU_STAMP) $(CUDA_STAMP)
 	PYTHONPATH=$(abspath $(VENV)-libtpu) MLA_JAX_REQUIRE_AOT=1 $(BIN)/python -m pytest tests/planner/tpu_test.py $(ARGS)
+	PYTHONPATH=$(abspath $(VENV)-cuda) MLA_JAX_REQUIRE_AOT=1 $(BIN)/python -m pytest tests/planner/gpu_test.py $(ARGS)
 
 test-beam: $(BEAM_STAMP)
 	MLA_JAX_REQUIRE_BEAM=1 $(VENV)-beam/bin/python -m pytest -n 2 -m slow tests/data/beam_test.py $(ARGS)

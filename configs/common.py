@@ -199,7 +199,7 @@ def train() -> ConfigDict:
 
 def evaluation() -> ConfigDict:
   return ConfigDict({
-      "batch_size": 64,
+      "batch_size": 64,  # At least: it is made a multiple of the devices.
       "bootstrap": 1000,
       "examples": 12,  # In the report.
       # Multiple choice and localisation: "head", or "contrastive": the similarity of video and

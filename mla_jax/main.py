@@ -88,6 +88,7 @@ def _train_or_evaluate(
       return None
   else:
     config = eval_lib.load_config(workdir, _CONFIG.value, overrides)
+    run_lib.check_agreement(config)
     run = run_lib.open_run(config, workdir)
   with signals.ending_at_once():
     result = eval_lib.evaluate(run, _STEP.value)

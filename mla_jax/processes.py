@@ -16,6 +16,7 @@ import numpy as np
 from mla_jax import sharding
 from mla_jax.config_values import flatten, from_plain
 from mla_jax.errors import UserError
+from mla_jax.last_words import LastWords
 
 # After so long, or half of it, since its heartbeats lie that far apart, JAX ends a job of which a
 # process died or was stopped. `peers` says more, and has to be sooner.
@@ -23,6 +24,7 @@ HEARTBEAT_SECONDS = 200
 # Longer than anything waits: what ends a wait in vain is `peers` or the watchdog.
 _BARRIER_MILLISECONDS = 7 * 24 * 3600 * 1000
 _JOIN_SECONDS = 0.2
+_ARRIVAL_SECONDS = 300  # In which all processes of a job have to come.
 
 
 def join(
@@ -54,9 +56,20 @@ def join(
   # Read by the CPU backend alone, whose processes have no fabric of their own.
   jax.config.update("jax_cpu_collectives_implementation", "gloo")
   try:
-    jax.distributed.initialize(
-        coordinator, num_processes, process_id, heartbeat_timeout_seconds=HEARTBEAT_SECONDS
-    )
+    # JAX's C++ code aborts a process that waited in vain.
+    with LastWords(f"process {'?' if process_id is None else process_id}") as words:
+      words.say(
+          f"the start: waiting for the {num_processes or 'other'} processes of the job at "
+          f"{coordinator or 'the address JAX found'}, {_ARRIVAL_SECONDS} s at most: check the "
+          "coordinator's address and that all processes were started"
+      )
+      jax.distributed.initialize(
+          coordinator,
+          num_processes,
+          process_id,
+          initialization_timeout=_ARRIVAL_SECONDS,
+          heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
+      )
   except (RuntimeError, ValueError) as error:
     raise UserError(
         f"the job's processes did not find each other ({str(error).splitlines()[0]}): check the "

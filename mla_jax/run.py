@@ -74,17 +74,18 @@ def open_run(config: ConfigDict, workdir: pathlib.Path) -> Run:
         f"{found}: has {tokenizer.vocab_size} pieces, the model embeds "
         f"{config.model.text.vocab_size}; set --config.model.text.vocab_size"
     )
+  mesh = sharding.make_mesh(config.mesh)
   reader = Reader(
       media=_open_media(config) if config.model.use_video else None,
       tokenizer=tokenizer,
       shapes=_shapes(config.data),
       answers=_answers(workdir, config) if task.needs_answers else None,
       wanted=task.wanted,
+      devices=mesh.size,
       process=jax.process_index(),
       processes=jax.process_count(),
       workers=_workers(config.data),
   )
-  mesh = sharding.make_mesh(config.mesh)
   model = build_model(
       config.model,
       init_temperature=config.loss.init_temperature,

@@ -9,6 +9,8 @@ from jax.sharding import Mesh, PartitionSpec
 from mla_jax import sharding
 from mla_jax.sharding import Rules
 
+_LARGE_STATE = 10**9  # Bytes on a device from which dividing the state is worth a line.
+
 
 def lint(state: Any, params: Any, rules: Rules, mesh: Mesh, *, most_bytes: int) -> list[str]:
   """What is large and yet whole on every device, and which rules split nothing.
@@ -19,20 +21,30 @@ def lint(state: Any, params: Any, rules: Rules, mesh: Mesh, *, most_bytes: int) 
     state: abstract or real `TrainState`, with shardings; all of it is looked at.
     params: its parameters, for the rules.
     rules: that placed them.
-    mesh: where it lives; on one without an axis to split over (fsdp=1) there is nothing to find.
+    mesh: where it lives; on one without an axis to split over (fsdp=1) only the sum can be found.
     most_bytes: what a whole leaf may take.
 
   Returns:
     One line for each finding: what, how large, why.
   """
   if mesh.shape["fsdp"] == 1:
-    return []
+    return _whole_state(state, mesh)
   return _large_and_whole(state, mesh, most_bytes) + _idle_rules(params, rules)
 
 
 def leaf_bytes(leaf: Any) -> int:
   """Of the whole array, whatever the number of devices it is on."""
   return math.prod(leaf.shape) * jax.dtypes.canonicalize_dtype(leaf.dtype).itemsize
+
+
+def _whole_state(state: Any, mesh: Mesh) -> list[str]:
+  size = sum(map(leaf_bytes, jax.tree.leaves(state)))
+  if mesh.size == 1 or size < _LARGE_STATE:
+    return []
+  return [
+      f"state: {size / 1e9:.1f} GB are whole on each of {mesh.size} devices: a larger mesh.fsdp"
+      " divides them"
+  ]
 
 
 def _large_and_whole(state: Any, mesh: Mesh, most_bytes: int) -> list[str]:

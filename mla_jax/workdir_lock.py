@@ -9,6 +9,7 @@ import socket
 
 from mla_jax import processes
 from mla_jax.errors import UserError
+from mla_jax.log import logger
 
 FILE = ".lock"
 
@@ -18,7 +19,8 @@ def held(workdir: pathlib.Path) -> Iterator[None]:
   """Keeps other jobs from training in an existing workdir; the first process speaks for a job.
 
   The system lets go of the lock when the process ends, however it ends: nothing is left to be
-  cleaned up. Where a file system has no locks, nobody is kept out.
+  cleaned up. Where a file system has no locks nobody is kept out, which is said; where it has them
+  for one machine alone, as a bucket that is mounted may, nobody on another is.
 
   Raises:
     UserError: another job holds it.
@@ -35,7 +37,12 @@ def held(workdir: pathlib.Path) -> Iterator[None]:
           f"{workdir}: another job is training in it ({file.read().strip() or 'not known which'}): "
           "wait for its end, or use another --workdir"
       ) from error
-    except OSError:
+    except OSError as error:
+      logger.warning(
+          "%s: its file system has no locks (%s): nothing keeps a second job out",
+          workdir,
+          error.strerror,
+      )
       yield
       return
     file.truncate(0)

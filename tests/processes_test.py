@@ -1,6 +1,8 @@
 """What is wrong with a job's address is said before anything waits for it."""
 
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -36,3 +38,22 @@ def test_all_three_or_none(coordinator, count, process, found) -> None:
 def test_a_number_outside_the_job(process: int) -> None:
   with pytest.raises(UserError, match="from 0 to below 2"):
     processes.join("localhost:1", 2, process, found=False)
+
+
+@pytest.mark.parametrize("process", [0, 1])
+def test_a_process_that_waits_in_vain_for_the_others_says_so(process: int) -> None:
+  with socket.create_server(("localhost", 0)) as server:
+    port = server.getsockname()[1]
+  code = f"""
+from mla_jax import processes
+processes._ARRIVAL_SECONDS = 2
+processes.join("localhost:{port}", 2, {process}, found=False)
+"""
+  ended = subprocess.run(
+      [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+  )
+  assert ended.returncode
+  assert (
+      f"waiting for the 2 processes of the job at localhost:{port}, 2 s at most: check"
+      in ended.stderr
+  )

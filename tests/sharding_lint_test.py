@@ -7,7 +7,7 @@ import numpy as np
 import optax
 import pytest
 
-from mla_jax import sharding, train_state
+from mla_jax import sharding, sharding_lint, train_state
 from mla_jax.sharding_lint import lint
 
 P = PartitionSpec
@@ -58,6 +58,15 @@ def test_a_rule_that_splits_nothing_is_named() -> None:
   rules = [("text/embedding", P()), ("text/bias|scale", sharding.Fsdp(1000)), (".*", P("fsdp"))]
   (idle,) = [line for line in _findings(rules) if line.startswith("sharding.rules")]
   assert "'text/bias|scale' splits none of the 2 parameters" in idle
+
+
+def test_a_large_state_that_no_axis_splits_is_one_line(monkeypatch) -> None:
+  size = 4 * 4 * (1001 * 301 + 64 * 512 + 512 + 1)  # Two moments and an average.
+  monkeypatch.setattr(sharding_lint, "_LARGE_STATE", size)
+  (line,) = _findings(sharding.REPLICATED, fsdp=1)
+  assert line.startswith("state: 0.0 GB are whole on each of 8 devices")
+  monkeypatch.setattr(sharding_lint, "_LARGE_STATE", 2 * size)
+  assert _findings(sharding.REPLICATED, fsdp=1) == []
 
 
 @pytest.mark.parametrize("most_bytes", [0, 10**9])

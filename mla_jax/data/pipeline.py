@@ -110,6 +110,7 @@ def _eval_batches(
     *,
     with_video: bool,
 ) -> Iterator[Fields]:
+  batch = reader.padded(batch)
   places = np.arange(-(-count // batch) * batch)
   here = reader.share(batch)
   draws = clips.centred_draws(reader.shapes, here.stop - here.start) if with_video else None

@@ -22,6 +22,7 @@ class Reader:
     wanted: what else the task reads of a text.
     states: what a frozen text encoder makes of every training text; None: texts are token ids.
     probe: what is spoilt in evaluation, see `probes`.
+    devices: of the mesh: batches of an evaluation are made a multiple of them.
     process, processes: which share of every batch is read here; rows are divided in order.
     workers: processes that make the rows of training; 0: threads of this one.
   """
@@ -33,6 +34,7 @@ class Reader:
   wanted: TaskFields = NOTHING_MORE
   states: TextStates | None = None
   probe: str | None = None
+  devices: int = 1
   process: int = 0
   processes: int = 1
   workers: int = 0
@@ -51,6 +53,10 @@ class Reader:
     local = rows // self.processes
     return slice(self.process * local, (self.process + 1) * local)
 
+  def padded(self, rows: int) -> int:
+    """Rows of an evaluation's batch, of at least `rows`: they divide over the devices."""
+    return -(-rows // self.devices) * self.devices
+
   def whole(self) -> "Reader":
     """One that reads all rows, for what every process does by itself."""
-    return dataclasses.replace(self, process=0, processes=1)
+    return dataclasses.replace(self, process=0, processes=1, devices=1)

@@ -1,9 +1,9 @@
 """Compiles a run's step for a target and reads memory, FLOPs and traffic off it; runs nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import dataclasses
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 from jax.sharding import Mesh
@@ -82,7 +82,7 @@ def compile_step(config: ConfigDict, target: Target, rows: int | None = None) ->
   abstract = train_step.abstract_state(model, config, mesh, tx)
   step = train_step.compile_step(task, model, tx, config, abstract, mesh)
   batch = abstract_batch(config, rows, task, mesh)
-  compiled, refused = _compiled(step.lower(abstract, batch))
+  compiled, refused = _compiled(step.lower(abstract, batch), target.options)
   return Compiled(
       rows=rows,
       memory=_memory(compiled, abstract, batch) if compiled else None,
@@ -130,10 +130,20 @@ def least_collective_bytes(config: ConfigDict, rows: int, params: Any, mesh: Mes
   return moved + 4 * texts * vectors * config.model.embed_dim
 
 
+class Rows(NamedTuple):
+  """Of batches that were compiled the largest that fits and the smallest that does not; 0: none."""
+
+  fit: int
+  too_many: int
+
+
 def find_rows(
     compile_rows: Callable[[int], bool], unit: int, start: int, most_compilations: int = 12
-) -> int:
-  """The most rows that fit, to within an eighth; 0 where not even `unit` does.
+) -> Rows:
+  """Looks for the most rows that fit.
+
+  What was seen to fit and not to lie within an eighth of each other, unless the compilations did
+  not suffice.
 
   Args:
     compile_rows: whether a batch of so many rows fits.
@@ -152,13 +162,13 @@ def find_rows(
     units = (fits + too_many) // 2 if fits and too_many else units * 2 if fits else units // 2
     if not units:
       break
-  return fits * unit
+  return Rows(fits * unit, too_many * unit)
 
 
-def _compiled(lowered: Any) -> tuple[Any, str]:
+def _compiled(lowered: Any, options: Mapping[str, bool]) -> tuple[Any, str]:
   """The compiled step; or None and the compiler's words where memory does not suffice."""
   try:
-    return lowered.compile(), ""
+    return lowered.compile(compiler_options=dict(options)), ""
   except jax.errors.JaxRuntimeError as error:
     words = str(error)
     if "RESOURCE_EXHAUSTED" not in words:

@@ -158,9 +158,14 @@ def _group(rest: str) -> int:
 
 
 def _is_used(instruction: _Instruction, computation: list[_Instruction]) -> bool:
+  """Whether anything but the end of an asynchronous operation reads it, or what that end gives."""
   name = re.compile(rf"%?\b{re.escape(instruction.name)}(?![\w.\-])")
+  readers = [
+      other for other in computation if other is not instruction and name.search(other.rest)
+  ]
   return instruction is computation[-1] or any(
-      name.search(other.rest) for other in computation if other is not instruction
+      _is_used(other, computation) if other.operation.endswith("-done") else True
+      for other in readers
   )
 
 

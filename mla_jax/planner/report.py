@@ -4,7 +4,7 @@ from collections import Counter
 import dataclasses
 from typing import Any
 
-from mla_jax.planner.compile import Compiled
+from mla_jax.planner.compile import Compiled, Rows
 from mla_jax.planner.hlo import Collective
 from mla_jax.planner.topology import Chip, Target
 
@@ -13,13 +13,15 @@ _ASKED_FOR = "/ppermute"  # The ring losses' own; what XLA adds to move data is 
 _RESHARDINGS = ("all-to-all", "collective-permute", "ragged-all-to-all")
 
 
-def summarise(compiled: Compiled, target: Target, *, largest_batch: int | None) -> dict[str, Any]:
+def summarise(
+    compiled: Compiled, target: Target, found: Rows | None = None
+) -> dict[str, Any]:
   """All that is known of a compiled step, JSON-able.
 
   Args:
     compiled: the step.
     target: of its chips.
-    largest_batch: rows a chip that fit, where they were looked for.
+    found: rows a chip that fit and do not, where they were looked for.
   """
   chips, chip = len(target.devices), target.chip
   result: dict[str, Any] = {
@@ -39,8 +41,9 @@ def summarise(compiled: Compiled, target: Target, *, largest_batch: int | None) 
   }
   if compiled.refused:
     result["compiler"] = compiled.refused
-  if largest_batch is not None:
-    result["largest_batch_per_chip"] = largest_batch
+  if found is not None:
+    result["largest_batch_per_chip"] = found.fit
+    result["too_large_batch_per_chip"] = found.too_many or None
   return result
 
 
@@ -88,9 +91,7 @@ def flags(compiled: Compiled) -> list[str]:
     moved = one.size * one.count
     if not one.used or one.group == 1:
       dead[line] += moved
-    elif (one.kind in _RESHARDINGS and not one.source.endswith(_ASKED_FOR)) or (
-        one.kind == "all-gather" and one.size > compiled.parameter_bytes
-    ):
+    elif _is_costly(one, compiled.parameter_bytes):
       costly[line] += moved
     if not one.counted:
       found.append(f"{line}: in a loop of unknown length, counted once")
@@ -100,6 +101,18 @@ def flags(compiled: Compiled) -> list[str]:
       for line, moved in costly.most_common() if moved >= _SMALL
   ]
   return found
+
+
+def _is_costly(one: Collective, parameter_bytes: int) -> bool:
+  """Whether it moves what nobody asked to be moved: no embedding of a ring, no parameter of FSDP.
+
+  A stack of layers is one parameter, gathered layer by layer in a loop, for either pass and once
+  more where layers are computed again.
+  """
+  if one.kind in _RESHARDINGS:
+    return not one.source.endswith(_ASKED_FOR)
+  whole = one.size > parameter_bytes or one.size * one.count > 3 * parameter_bytes
+  return one.kind == "all-gather" and whole
 
 
 def table(result: dict[str, Any]) -> str:
@@ -118,7 +131,9 @@ def table(result: dict[str, Any]) -> str:
   said = {True: "yes", False: "no", None: "not known for this target"}[result["fits"]]
   rows.append(("fits", f"{said} {result.get('compiler', '')}".strip()))
   if "largest_batch_per_chip" in result:
-    rows.append(("largest batch a chip", f"{result['largest_batch_per_chip']} rows"))
+    more = result["too_large_batch_per_chip"]
+    beyond = f"{more} do not" if more else "more were not tried"
+    rows.append(("largest batch a chip", f"{result['largest_batch_per_chip']} rows fit, {beyond}"))
   rows.append(("model FLOPs a step", f"{result['model_flops']:.3e}"))
   for name, seconds in (result["seconds_at_least"] or {}).items():
     rows.append((f"step time by {name}", f"at least {1e3 * seconds:.3f} ms"))

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from mla_jax.errors import UserError
 from mla_jax.planner import compile as compile_lib
 from mla_jax.planner import report
-from mla_jax.planner.compile import Compiled
+from mla_jax.planner.compile import Compiled, Rows
 from mla_jax.planner.topology import Target, open_target
 
 
@@ -20,7 +20,7 @@ def plan(
 
   Args:
     config: of the run.
-    topology: "v5e:16x16", "cpu:8", "cuda:...".
+    topology: "v5e:16x16", "cpu:8", "h100:4x8".
     find_batch: look for the largest batch a chip as well; it compiles several times.
     workdir: where `plan.json` is written; None: nowhere.
 
@@ -35,8 +35,8 @@ def plan(
         "--topology=v5e:2x2"
     )
   compiled = compile_lib.compile_step(config, target)
-  largest = _largest_batch(config, target, compiled) if find_batch else None
-  result = {"config": config.name} | report.summarise(compiled, target, largest_batch=largest)
+  found = _largest_batch(config, target, compiled) if find_batch else None
+  result = {"config": config.name} | report.summarise(compiled, target, found)
   print(report.table(result), flush=True)
   if workdir:
     workdir.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,8 @@ def plan(
   return result
 
 
-def _largest_batch(config: ConfigDict, target: Target, start: Compiled) -> int:
+def _largest_batch(config: ConfigDict, target: Target, start: Compiled) -> Rows:
+  """Of a chip."""
   chips = len(target.devices)
 
   def fits(rows: int) -> bool:
@@ -55,4 +56,5 @@ def _largest_batch(config: ConfigDict, target: Target, start: Compiled) -> int:
     return found
 
   unit = chips * config.train.micro_batches
-  return compile_lib.find_rows(fits, unit, start.rows) // chips
+  found = compile_lib.find_rows(fits, unit, start.rows)
+  return Rows(found.fit // chips, found.too_many // chips)

@@ -1,5 +1,6 @@
 """Devices to compile for, and what their makers say of them."""
 
+from collections.abc import Mapping
 import contextlib
 import dataclasses
 import importlib.util
@@ -10,6 +11,15 @@ import jax
 from jax.experimental import topologies
 
 from mla_jax.errors import UserError
+from mla_jax.planner import gpus
+
+_COMPILERS = {  # Of a platform: the package, and how to come by it.
+    "tpu": ("libtpu", "pip install 'mla_jax[aot]'"),
+    "cuda": (
+        "jax_cuda12_plugin",
+        "pip install --no-deps jax-cuda12-plugin jax-cuda12-pjrt, of jax's version",
+    ),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,20 +50,34 @@ CHIPS = {
     "v5p": Chip(95e9, 2765e9, 459e12, 600e9),
     "v6e": Chip(32e9, 1600e9, 918e12, 400e9),
 }
-_USE = "use cpu, cpu:N, cuda:NAME, or a TPU such as v5e:16x16 (v4, v5e, v5p, v6e)"
+# NVIDIA's data sheets, bfloat16 without sparsity, of the SXM boards; links are NVLink's inside a
+# host, half of what both ways have (600, 900 GB/s).
+GPU_CHIPS = {
+    "a100": Chip(gpus.GPUS["a100"].memory, gpus.GPUS["a100"].memory_bandwidth, 312e12, 300e9),
+    "h100": Chip(gpus.GPUS["h100"].memory, gpus.GPUS["h100"].memory_bandwidth, 989e12, 450e9),
+}
+_BETWEEN_HOSTS = 50e9  # Bytes a second and GPU, by one port of 400 Gb/s each.
+_USE = (
+    "use cpu, cpu:N, a TPU such as v5e:16x16 (v4, v5e, v5p, v6e), or GPUs such as h100:8, on one"
+    " host, or h100:4x8, on four (a100, h100)"
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-  """Devices, one a chip; `chip` is None where there is no table of it."""
+  """Devices, one a chip; `chip` is None where there is no table of it.
+
+  `options` are the compiler's.
+  """
 
   name: str
   devices: list[jax.Device]
   chip: Chip | None
+  options: Mapping[str, bool] = dataclasses.field(default_factory=dict)
 
 
 def open_target(name: str) -> Target:
-  """The devices of "v5e:16x16", "cpu:8" or "cuda:..."; call it before jax has looked for devices.
+  """The devices of "v5e:16x16", "cpu:8" or "h100:4x8"; call it before jax has looked for devices.
 
   Raises:
     UserError: no such topology, or the compiler of its devices is not installed.
@@ -68,8 +92,19 @@ def open_target(name: str) -> Target:
     # A v4 chip's two cores work as one, as they do on the machine.
     options = {"chip_config_name": "megacore"} if kind == "v4" else {}
     return Target(name, _describe(name, "tpu", name, options), CHIPS[kind])
-  if kind == "cuda":
-    return Target(name, _describe(name, "cuda", layout, {}), None)
+  if kind in GPU_CHIPS and re.fullmatch(r"([1-9]\d{0,4}x)?[1-9]\d?", layout):
+    hosts, _, each = layout.rpartition("x")
+    options = {
+        "topology": f"1x{hosts or 1}x{each}",  # Slices, hosts a slice, GPUs a host.
+        "target_config": gpus.target_config(gpus.GPUS[kind]),
+    }
+    chip = GPU_CHIPS[kind]
+    if hosts:
+      chip = dataclasses.replace(chip, link_bandwidth=_BETWEEN_HOSTS)
+    # The tiles of XLA's own kernels for products are found by running them.
+    return Target(
+        name, _describe(name, "cuda", "", options), chip, {"xla_gpu_enable_triton_gemm": False}
+    )
   raise UserError(f"--topology={name}: not known: {_USE}")
 
 
@@ -88,11 +123,11 @@ def _describe(
   try:
     found = topologies.get_topology_desc(platform=platform, topology_name=layout, **options)
   except (RuntimeError, NotImplementedError, ValueError) as error:
-    if platform == "tpu" and importlib.util.find_spec("libtpu") is None:
+    package, install = _COMPILERS[platform]
+    if importlib.util.find_spec(package) is None:
       raise UserError(
-          f"--topology={name}: needs libtpu, the compiler for TPUs: pip install 'mla_jax[aot]'"
+          f"--topology={name}: needs {package}, whose compiler needs no such device: {install}"
       ) from error
-    needs = {"tpu": "a layout that exists", "cuda": "a CUDA plugin that compiles without a GPU"}
     reason = str(error).splitlines()[0]
-    raise UserError(f"--topology={name}: {reason}: needs {needs[platform]}") from error
+    raise UserError(f"--topology={name}: {reason}: needs a layout that exists") from error
   return list(found.devices)

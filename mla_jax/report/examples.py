@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 import dataclasses
+import functools
 from typing import Any
 
 import jax
 import numpy as np
 
+from mla_jax import sharding
 from mla_jax.data import pipeline
 from mla_jax.data.segments import merge_segments
 from mla_jax.data.sources import Texts
@@ -79,7 +81,8 @@ def _batch(run: Run, texts: Texts, places: list[int]) -> dict[str, np.ndarray]:
 def _similarity(run: Run, params: Any, batch: dict[str, np.ndarray]) -> jax.Array:
   data = run.config.data
 
-  @jax.jit
+  # Of parameters that lie in several processes too, each has the whole result.
+  @functools.partial(jax.jit, out_shardings=sharding.replicated(run.mesh))
   def similarity(params: Any, batch: dict[str, jax.Array]) -> jax.Array:
     def forward(module: MLA) -> jax.Array:
       video = encode_video(module, batch, segments=data.video_segments, train=False)

@@ -200,6 +200,17 @@ def test_evaluation_sees_every_example_once(out, size):
     assert sorted(seen) == list(range(count))
 
 
+def test_batches_of_an_evaluation_divide_over_the_devices(out):
+  texts = sources.open_texts(data_config(out), "retrieval", "validate", with_video=True)
+  many = dataclasses.replace(reader(out), devices=8)
+  for size, rows in ((1, 8), (8, 8), (9, 16)):
+    found = list(pipeline.text_batches(many, texts, size))
+    assert {len(batch["text"]) for batch in found} == {rows}
+    seen = np.concatenate([batch["example_id"][batch["mask"]] for batch in found])
+    assert sorted(seen) == list(range(30))
+  assert len(next(pipeline.text_batches(many.whole(), texts, 3))["text"]) == 3
+
+
 def test_a_video_of_an_evaluation_is_the_one_its_text_owns(out):
   texts = sources.open_texts(data_config(out), "retrieval", "validate", with_video=True)
   owner = np.unique(texts.videos, return_inverse=True)[1]

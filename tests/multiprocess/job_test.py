@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.multiprocess.jobs import STEPS, arguments, losses, start, succeed
+from tests.multiprocess.jobs import STEPS, arguments, finish, losses, start, succeed
 
 pytestmark = pytest.mark.slow
 
@@ -65,3 +65,29 @@ def test_four_processes_go_on_from_one_and_evaluate_as_one_does(data, cache, one
   ((_, out, _),) = succeed(again)
   result, of_four = (json.loads(text.splitlines()[-1]) for text in (out, found[0][1]))
   assert result == of_four
+
+
+def test_a_state_in_parts_over_two_processes_is_the_whole_one(data, cache, one, tmp_path):
+  """Parameters, moments and average live in four parts; so do the losses, as a ring."""
+  workdir = tmp_path / "run"
+  split = (
+      "--config.mesh.data=1", "--config.mesh.fsdp=-1", "--config.sharding.min_size=0",
+      "--config.loss.impl=ring", "--config.eval.batch_size=3",
+  )
+  words = arguments(data, workdir, *STEPS, *split)
+  found = succeed(start([words] * 2, cache, devices=2))
+  np.testing.assert_allclose(
+      list(losses(workdir).values()), list(losses(one[0]).values()), rtol=1e-5
+  )
+  whole = ("--config.mesh.data=-1", "--config.mesh.fsdp=1", "--config.eval.batch_size=8")
+  again = start([["--mode=eval", f"--workdir={workdir}", *whole]], cache)
+  ((_, out, _),) = succeed(again)
+  assert json.loads(out.splitlines()[-1]) == json.loads(found[0][1].splitlines()[-1])
+
+
+def test_processes_that_would_evaluate_differently_stop(two, cache):
+  each = [["--mode=eval", f"--workdir={two[0]}", f"--config.eval.nms=0.{n}"] for n in (4, 5)]
+  found = finish(start(each, cache), timeout=300)
+  assert [code for code, *_ in found] == [1, 1]
+  for *_, error in found:
+    assert "process 1 and process 0 differ: config.eval.nms: 0.4 in 0, 0.5" in error

@@ -69,6 +69,23 @@ def test_kinds_bytes_and_turns() -> None:
   assert all(one.counted for one in found.values())
 
 
+@pytest.mark.parametrize("used", [True, False])
+def test_the_end_of_an_asynchronous_one_is_no_use_of_it(used: bool) -> None:
+  read = "%whole" if used else "%a"
+  text = f"""\
+HloModule step
+
+ENTRY %main (a: f32[4,8]) -> f32[4,8] {{
+  %a = f32[4,8]{{1,0}} parameter(0)
+  %begun = (f32[4,8]{{1,0}}, f32[16,8]{{1,0}}) all-gather-start(%a), replica_groups=[2,4]<=[8]
+  %whole = f32[16,8]{{1,0}} all-gather-done(%begun)
+  ROOT %result = f32[4,8]{{1,0}} fusion({read}), kind=kLoop, calls=%fused
+}}
+"""
+  (gather,) = hlo.collectives(text)
+  assert (gather.kind, gather.size, gather.used) == ("all-gather", 16 * 8 * 4, used)
+
+
 def test_a_loop_of_unknown_length_says_so() -> None:
   text = TEXT.replace("s32[] constant(12)", "s32[] get-tuple-element(%carry), index=0")
   (gather,) = [one for one in hlo.collectives(text) if one.kind == "all-gather"]

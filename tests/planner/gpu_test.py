@@ -1,0 +1,36 @@
+"""Compiled for GPUs that are not here, by JAX's plugin, which `make test-aot` installs."""
+
+import pytest
+
+from mla_jax import config_lib
+from mla_jax.planner import compile as compile_lib
+from mla_jax.planner import report
+from mla_jax.planner.topology import GPU_CHIPS, Target, open_target
+from tests import extras
+
+
+def _gpus(name: str) -> Target:
+  extras.need("jax_cuda12_plugin", "aot")
+  return open_target(name)
+
+
+@pytest.mark.parametrize(("name", "hosts", "each"), [("h100:8", 1, 8), ("a100:4x2", 4, 2)])
+def test_gpus_of_several_hosts(name: str, hosts: int, each: int) -> None:
+  target = _gpus(name)
+  places = [device.process_index for device in target.devices]
+  assert places == [host for host in range(hosts) for _ in range(each)]
+  assert target.chip is not None and target.chip.memory_bytes == 80e9
+  inside = GPU_CHIPS[name[:4]].link_bandwidth
+  assert target.chip.link_bandwidth == (inside if hosts == 1 else 50e9)
+
+
+@pytest.mark.slow
+def test_a_step_for_gpus_that_are_not_here() -> None:
+  config = config_lib.load_config(
+      "configs/msrvtt_mini_retrieval.py:debug",
+      {"mesh.data": 1, "mesh.fsdp": -1, "sharding.min_size": 0},
+  )
+  target = _gpus("h100:4")
+  compiled = compile_lib.compile_step(config, target)
+  assert report.fits(compiled, target.chip)
+  assert report.collective_totals(compiled.collectives)["all-gather"]["bytes"] > 0
