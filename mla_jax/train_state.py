@@ -86,7 +86,7 @@ def create_train_state(
   Arguments and errors are those of `abstract_train_state`.
   """
   abstract = abstract_train_state(init_fn, tx, mesh, rules, ema=ema)
-  return jax.jit(_state_fn(init_fn, tx, ema), out_shardings=state_shardings(abstract))()
+  return _creation(init_fn, tx, abstract)()
 
 
 def replace_params(state: TrainState, values: Mapping[str, np.ndarray]) -> TrainState:
@@ -111,6 +111,14 @@ def replace_params(state: TrainState, values: Mapping[str, np.ndarray]) -> Train
 def state_shardings(abstract: TrainState) -> TrainState:
   """The shardings of an abstract or real state, e.g. for `jit(..., out_shardings=...)`."""
   return jax.tree.map(lambda leaf: leaf.sharding, abstract)
+
+
+def _creation(
+    init_fn: Callable[[], Params], tx: optax.GradientTransformation, abstract: TrainState
+) -> jax.stages.Wrapped:
+  """Makes each leaf in its parts: none is ever whole on a device that shall not hold it."""
+  ema = abstract.ema_params is not None
+  return jax.jit(_state_fn(init_fn, tx, ema), out_shardings=state_shardings(abstract))
 
 
 def _state_fn(

@@ -66,6 +66,28 @@ def test_the_count_is_that_of_xla_within_five_percent(task: str, changes: dict[s
   _check(_config(task, changes))
 
 
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {"loss.segment_weight": 0.0},
+        {"loss.global_weight": 0.0, "loss.segment_pairing": "timed"},
+        {"loss.global_weight": 0.0, "loss.segment_pairing": "timed+latent"},
+    ],
+)
+def test_the_count_of_pairs_where_they_are_most_of_it(weights: dict[str, Any]) -> None:
+  """A small model whose batch is large."""
+  small = {
+      "model.width": 16, "model.embed_dim": 256, "data.num_frames": 4, "data.text_length": 4,
+      "data.video_segments": 2, "data.text_segments": 2, "loss.impl": "dense",
+      "model.text.layers": 0, "model.video.temporal_layers": 0, "model.video.feature_width": 8,
+  }
+  config = _config("retrieval", small | weights)
+  config.data.sources.texts.rows = rows = 512
+  pairs = flops.train_step_flops(config, rows)["losses"]
+  assert pairs > 0.8 * sum(flops.train_step_flops(config, rows).values())
+  _check(config, rows)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["pretrain_webvid", "pretrain_howto100m"])
 def test_the_count_of_a_pretraining_config_with_fewer_layers(name: str) -> None:
@@ -77,9 +99,9 @@ def test_the_count_of_a_pretraining_config_with_fewer_layers(name: str) -> None:
   _check(config_lib.load_config(f"configs/{name}.py", layers | plain))
 
 
-def _check(config: Any) -> None:
+def _check(config: Any, rows: int = ROWS) -> None:
   model, made, mesh = build_model(config.model), make_task(config), make_mesh(config.mesh)
-  batch = batch_spec.train_batch(config, ROWS, answers=made.needs_answers, wanted=made.wanted)
+  batch = batch_spec.train_batch(config, rows, answers=made.needs_answers, wanted=made.wanted)
   params = jax.eval_shape(init_params(model, config))
 
   def loss(params: Any, batch: Any) -> jax.Array:
@@ -88,7 +110,7 @@ def _check(config: Any) -> None:
   lowered = jax.jit(jax.grad(loss)).lower(params, batch)
   counted = lowered.cost_analysis()
   assert counted is not None
-  found = sum(flops.train_step_flops(config, ROWS).values())
+  found = sum(flops.train_step_flops(config, rows).values())
   assert found == pytest.approx(counted["flops"], rel=0.05)
 
 

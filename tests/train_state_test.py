@@ -67,6 +67,21 @@ def test_parameters_are_born_sharded() -> None:
     assert tree["a"]["bias"].sharding.is_fully_replicated
 
 
+def test_no_device_ever_holds_a_whole_kernel() -> None:
+  size = (1024, 512)
+
+  def init() -> dict[str, jax.Array]:
+    return {"kernel": jax.random.normal(jax.random.key(0), size)}
+
+  tx, mesh = optax.adamw(1e-3), sharding.make_mesh(ConfigDict({"data": 1, "fsdp": 8}))
+  rules = [(".*", P("fsdp"))]
+  abstract = train_state.abstract_train_state(init, tx, mesh, rules, ema=True)
+  memory = train_state._creation(init, tx, abstract).lower().compile().memory_analysis()
+  part = 4 * size[0] * size[1] // 8
+  assert 4 * part <= memory.output_size_in_bytes < 5 * part  # Parameter, two moments, average.
+  assert memory.temp_size_in_bytes < 4 * part  # Of a whole one it would be eight.
+
+
 def test_initial_values_do_not_depend_on_the_mesh() -> None:
   expected = _init()
   for mesh, rules in ((_mesh(1, 1), sharding.REPLICATED), (_mesh(), FSDP)):
