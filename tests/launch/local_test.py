@@ -50,6 +50,14 @@ def test_dry_run_runs_nothing(tmp_path: pathlib.Path) -> None:
   assert r"--xla_x=1\ --xla_force_host_platform_device_count=4" in done.stdout
 
 
+def test_dry_run_shows_every_process(tmp_path: pathlib.Path) -> None:
+  done = _run("-n", "2", "--dry_run", "--", "--workdir=x", cwd=tmp_path, PYTHON="/no/python")
+  assert (done.returncode, done.stderr) == (0, "")
+  ends = [line.split("-m mla_jax.main ")[1].strip() for line in done.stdout.splitlines()]
+  job = "--workdir=x --coordinator=localhost:PORT --num_processes=2 --process_id="
+  assert ends == [f"{job}0", f"{job}1"]
+
+
 @pytest.mark.parametrize(
     ("args", "given", "expected"),
     [(["--devices=2"], None, r"=0\,1 "), (["--devices=2"], "5,3,1", r"=5\,3 "), ([], None, None)],

@@ -1,12 +1,15 @@
 """Real processes on this machine are one run: same losses, exact evaluation, checkpoints shared."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from tests.multiprocess.jobs import STEPS, arguments, finish, losses, start, succeed
+from tests.multiprocess.jobs import ROOT, STEPS, arguments, finish, losses, start, succeed
 
 pytestmark = pytest.mark.slow
 
@@ -91,3 +94,19 @@ def test_processes_that_would_evaluate_differently_stop(two, cache):
   assert [code for code, *_ in found] == [1, 1]
   for *_, error in found:
     assert "process 1 and process 0 differ: config.eval.nms: 0.4 in 0, 0.5" in error
+
+
+def test_the_launcher_starts_the_same_job(data, cache, two, tmp_path):
+  workdir = tmp_path / "run"
+  done = subprocess.run(
+      [ROOT / "launch" / "local.sh", "-n", "2", "--", *arguments(data, workdir, *STEPS)],
+      env={
+          "PATH": os.environ["PATH"],
+          "PYTHON": sys.executable,
+          "JAX_COMPILATION_CACHE_DIR": str(cache),
+      },
+      capture_output=True, text=True, timeout=600, check=False,
+  )
+  assert done.returncode == 0, done.stderr[-3000:]
+  assert json.loads(done.stdout.splitlines()[-1]) == two[1]
+  assert losses(workdir) == losses(two[0])
