@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mla_jax.data import beam_tasks, media_folder, prepare_dataset, workers
+from mla_jax.data import annotations, beam_tasks, media_folder, prepare_dataset, workers
 from mla_jax.data.beam_tasks import Beam
+from mla_jax.data.records import MediaStore
 from mla_jax.errors import UserError
 from tests import extras, tiny
 from tests.data import video_files
+from tests.data.annotations import layouts
 from tests.data.media_folders import WIDTH, add, digests, write_features
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -169,6 +171,59 @@ def root(tmp_path: pathlib.Path) -> pathlib.Path:
 
 def test_whole_datasets_give_the_same_bytes(root: pathlib.Path) -> None:
   assert _prepare(root, "beam", _Here()) == _prepare(root, "whole", None)
+
+
+def _prepare_pretraining(
+    root: pathlib.Path, dataset: str, family: str, out: str, beam: Beam | None
+) -> dict[str, str]:
+  prepare_dataset.prepare(prepare_dataset.Options(
+      dataset, str(root / "in"), str(root / out), media=str(root / "media"), frame_rate=1.0,
+      num_workers=1, shard_videos=2, vocab_size=60, beam=beam))
+  assert (root / out / family).is_dir()
+  return digests(root / out)
+
+
+def _write_counted_seconds(root: pathlib.Path, dataset: str) -> None:
+  """A layout, and for each of its files features in which second i is the number i."""
+  (root / "in").mkdir()
+  layouts.write(dataset, root / "in")
+  for video in annotations.read(dataset, root / "in").videos:
+    source = video.source_names[1] if video.source_names else video.media_names[0]
+    path = root / "media" / f"{source}.npy"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, np.repeat(np.arange(100, dtype=np.float16)[:, None], WIDTH, axis=1))
+
+
+_PRETRAINING = [("webvid_retrieval", "webvid"), ("howto100m", "howto100m")]
+
+
+@pytest.mark.parametrize(("dataset", "family"), _PRETRAINING)
+def test_what_models_are_pretrained_on(tmp_path: pathlib.Path, dataset: str, family: str) -> None:
+  _write_counted_seconds(tmp_path, dataset)
+  whole = _prepare_pretraining(tmp_path, dataset, family, "whole", None)
+  assert _prepare_pretraining(tmp_path, dataset, family, "beam", _Here()) == whole
+  store = MediaStore.open(tmp_path / "beam" / family / "media")
+  seconds = {
+      name: np.asarray(store.parse(raw).payload)[:, 0].tolist()
+      for name, raw in zip(store.video_ids(), store.read(range(len(store))), strict=True)
+  }
+  if family == "howto100m":  # Clips of 32 seconds of one file each.
+    assert seconds["nVbIUDjzWY4_0_32"] == list(range(32))
+    assert seconds["nVbIUDjzWY4_64_96"] == list(range(64, 96))
+  else:
+    assert seconds["11111"] == list(range(100))
+  assert len(seconds) == len(annotations.read(dataset, tmp_path / "in").videos)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("dataset", "family"), _PRETRAINING)
+def test_what_models_are_pretrained_on_by_the_direct_runner(
+    tmp_path: pathlib.Path, dataset: str, family: str
+) -> None:
+  _beam()
+  _write_counted_seconds(tmp_path, dataset)
+  whole = _prepare_pretraining(tmp_path, dataset, family, "whole", None)
+  assert _prepare_pretraining(tmp_path, dataset, family, "beam", Beam()) == whole
 
 
 def test_without_beam_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

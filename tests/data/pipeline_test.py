@@ -2,61 +2,21 @@
 
 import dataclasses
 import functools
-import pathlib
 
 import numpy as np
 import pytest
 
 from configs import common
-from mla_jax import config_lib
 from mla_jax.data import examples, pipeline, selection, sources
-from mla_jax.data.examples import Shapes
-from mla_jax.data.reader import Reader
 from mla_jax.data.records import MediaStore
-from mla_jax.data.text import Tokenizer
 from mla_jax.errors import UserError
 from tests import tiny
-
-SHAPES = Shapes(
-    frames=4,
-    video_segments=2,
-    text_length=12,
-    text_segments=3,
-    captions=1,
-    image_size=16,
-    crop_scale=0.8,
-    frame_jitter=1.0,
-)
+from tests.data.readers import SHAPES, assert_same, batches, data_config, reader
 
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory):
   return tiny.prepare(tmp_path_factory.mktemp("pipeline"))
-
-
-def reader(out: pathlib.Path, *, answers=None, **changes) -> Reader:
-  family = out / "msrvtt"
-  return Reader(
-      MediaStore.open(family / "media"),
-      Tokenizer.load(family / "retrieval" / "tokenizer.model"),
-      Shapes(**(vars(SHAPES) | changes)),
-      answers,
-  )
-
-
-def data_config(out: pathlib.Path, name: str = "retrieval", captions: int = 1):
-  changes = {"data.dir": str(out), "data.dev_fraction": 0.25, "data.captions": captions}
-  return config_lib.load_config(f"configs/msrvtt_mini_{name}.py:debug", changes).data
-
-
-def batches(reader, drawn, steps, **kwargs):
-  return list(pipeline.train_batches(reader, drawn, seed=1, steps=steps, **kwargs))
-
-
-def assert_same(a, b):
-  assert a.keys() == b.keys()
-  for name, value in a.items():
-    np.testing.assert_array_equal(value, b[name], err_msg=name)
 
 
 def test_batches_of_a_step_are_the_same_wherever_one_starts(out):
@@ -198,17 +158,6 @@ def test_evaluation_sees_every_example_once(out, size):
   ):
     seen = np.concatenate([batch["example_id"][batch["mask"]] for batch in found])
     assert sorted(seen) == list(range(count))
-
-
-def test_batches_of_an_evaluation_divide_over_the_devices(out):
-  texts = sources.open_texts(data_config(out), "retrieval", "validate", with_video=True)
-  many = dataclasses.replace(reader(out), devices=8)
-  for size, rows in ((1, 8), (8, 8), (9, 16)):
-    found = list(pipeline.text_batches(many, texts, size))
-    assert {len(batch["text"]) for batch in found} == {rows}
-    seen = np.concatenate([batch["example_id"][batch["mask"]] for batch in found])
-    assert sorted(seen) == list(range(30))
-  assert len(next(pipeline.text_batches(many.whole(), texts, 3))["text"]) == 3
 
 
 def test_a_video_of_an_evaluation_is_the_one_its_text_owns(out):

@@ -16,7 +16,7 @@ from mla_jax.data.examples import Fields
 from mla_jax.data.text_states import TextStates, distinct
 from mla_jax.errors import UserError
 from tests import tiny
-from tests.data import pipeline_test, row_makers
+from tests.data import readers, row_makers
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +25,8 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 def _train_batches(out: pathlib.Path, workers: int) -> Iterator[Fields]:
-  reader = dataclasses.replace(pipeline_test.reader(out), workers=workers)
-  drawn = sources.open_sources(pipeline_test.data_config(out), with_video=True)
+  reader = dataclasses.replace(readers.reader(out), workers=workers)
+  drawn = sources.open_sources(readers.data_config(out), with_video=True)
   return pipeline.train_batches(reader, drawn, seed=1, steps=range(2, 7))
 
 
@@ -36,13 +36,13 @@ def test_batches_are_the_same_to_the_bit(media: str, tmp_path: pathlib.Path) -> 
   here, there = (list(_train_batches(out, workers)) for workers in (0, 2))
   assert len(there) == 5
   for a, b in zip(here, there, strict=True):
-    pipeline_test.assert_same(a, b)
+    readers.assert_same(a, b)
 
 
 def test_the_states_of_texts_are_mapped_not_copied(
     out: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-  reader = pipeline_test.reader(out)
+  reader = readers.reader(out)
   texts = [reader.tokenizer.encode(f"a {word} dog", (), length=12, most_segments=3)
            for word in ("red", "blue")]
   ids, mask = distinct(texts)
