@@ -7,9 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from mla_jax import blocks, sharding, text_cache
-from mla_jax.data import text_states
-from mla_jax.data.sources import Source
+from mla_jax import blocks, sharding
+from mla_jax.data.text_states import DistinctTexts
 from mla_jax.models.mla import MLA
 from mla_jax.run import Run
 
@@ -24,18 +23,15 @@ def patterns(model: MLA) -> tuple[str, ...]:
   return (f"{_WORDS}/(mean|spread)",) if model.reads_words else ()
 
 
-def compute(run: Run, sources: tuple[Source, ...], params: Any) -> Mapping[str, np.ndarray]:
-  """Their values by path, float32; none where the model has no such parameter.
+def compute(run: Run, texts: DistinctTexts, params: Any) -> Mapping[str, np.ndarray]:
+  """Their values by path, float32, for a model that reads words.
 
   Args:
     run: to train; of several processes each computes all, from all texts.
-    sources: of its training texts.
+    texts: all that a step may draw.
     params: of the model, its frozen text encoder filled in.
   """
-  if not run.model.reads_words:
-    return {}
-  ids, mask = text_states.distinct(text_cache.training_texts(run.reader, sources))
-  words = _words(run, params, ids, mask)
+  words = _words(run, params, *texts)
   mean, spread = words.mean(axis=0, dtype=np.float64), words.std(axis=0, dtype=np.float64)
   # A channel that hardly varies here may elsewhere.
   spread = np.maximum(spread, max(_LEAST_SPREAD * spread.mean(), _EPSILON))

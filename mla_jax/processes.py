@@ -25,6 +25,7 @@ HEARTBEAT_SECONDS = 200
 _BARRIER_MILLISECONDS = 7 * 24 * 3600 * 1000
 _JOIN_SECONDS = 0.2
 _ARRIVAL_SECONDS = 300  # In which all processes of a job have to come.
+_MEND_JOIN = "check the coordinator's address and that all processes were started"
 
 
 def join(
@@ -60,8 +61,7 @@ def join(
     with LastWords(f"process {'?' if process_id is None else process_id}") as words:
       words.say(
           f"the start: waiting for the {num_processes or 'other'} processes of the job at "
-          f"{coordinator or 'the address JAX found'}, {_ARRIVAL_SECONDS} s at most: check the "
-          "coordinator's address and that all processes were started"
+          f"{coordinator or 'the address JAX found'}, {_ARRIVAL_SECONDS} s at most: {_MEND_JOIN}"
       )
       jax.distributed.initialize(
           coordinator,
@@ -72,8 +72,8 @@ def join(
       )
   except (RuntimeError, ValueError) as error:
     raise UserError(
-        f"the job's processes did not find each other ({str(error).splitlines()[0]}): check the "
-        "coordinator's address and that all processes were started"
+        f"the job's processes did not find each other ({str(error).splitlines()[0]}): "
+        f"{_MEND_JOIN}"
     ) from error
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 import contextlib
 import dataclasses
-import fcntl
 import functools
 import hashlib
 import os
@@ -17,14 +16,14 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from mla_jax import blocks, sharding, watchdog
+from mla_jax import blocks, file_locks, sharding, watchdog
 from mla_jax.data import examples, text_states
 from mla_jax.data.reader import Reader
 from mla_jax.data.records import TextRecord
 from mla_jax.data.sources import Pool, Source
 from mla_jax.data.task_fields import Words, answer_text, candidate_texts, with_answer
 from mla_jax.data.text import TokenizedText
-from mla_jax.data.text_states import TextStates
+from mla_jax.data.text_states import DistinctTexts, TextStates
 from mla_jax.errors import UserError
 from mla_jax.log import logger
 from mla_jax.models.bert_encoder import frozen_parameters
@@ -35,31 +34,25 @@ _BATCH = 256
 _POLL_SECONDS = 0.5
 
 
-def with_cached_texts(run: Run, sources: tuple[Source, ...], params: Any) -> Run:
+def with_cached_texts(run: Run, texts: DistinctTexts, params: Any) -> Run:
   """The run, beside its training texts the frozen states in the folder `model.text.cache`.
 
   They are made on first use and found by the encoder's weights and the texts: a run of other
   weights or data makes its own. Evaluation encodes its texts itself: a cache is no part of a model.
 
   Args:
-    run: to train.
-    sources: of its training texts.
+    run: to train; `model.text.cache` is set.
+    texts: all that a step may draw.
     params: of the model; what is frozen in them is the same in every step.
-
-  Returns:
-    The run itself where `model.text.cache` is not set.
 
   Raises:
     UserError: the folder cannot be written, or several processes train.
   """
-  folder = run.config.model.text.cache
-  if folder is None:
-    return run
   if jax.process_count() > 1:
     raise UserError("model.text.cache: works in one process: leave it out")
-  ids, mask = text_states.distinct(training_texts(run.reader, sources))
+  ids, mask = texts
   name = text_states.fingerprint(ids, mask, _weights(params, run.model))
-  path = pathlib.Path(folder) / name / "states.npy"
+  path = pathlib.Path(run.config.model.text.cache) / name / "states.npy"
   if not path.exists():
     _make(path, run.model, params, ids, mask)
   states = TextStates(ids, mask, np.load(path, mmap_mode="r"))
@@ -67,8 +60,12 @@ def with_cached_texts(run: Run, sources: tuple[Source, ...], params: Any) -> Run
   return dataclasses.replace(run, reader=dataclasses.replace(run.reader, states=states))
 
 
-def training_texts(reader: Reader, sources: tuple[Source, ...]) -> Iterator[TokenizedText]:
-  """Every text that a step may draw, alone and with what it may be answered with."""
+def training_texts(reader: Reader, sources: tuple[Source, ...]) -> DistinctTexts:
+  """Every text that a step may draw, alone and with what it may be answered with; each once."""
+  return text_states.distinct(_drawn(reader, sources))
+
+
+def _drawn(reader: Reader, sources: tuple[Source, ...]) -> Iterator[TokenizedText]:
   for source in sources:
     for pool in source.pools:
       for record in pool.texts.store.read(pool.texts.split, pool.texts.items):
@@ -134,23 +131,12 @@ def _alone_in(folder: pathlib.Path) -> Iterator[None]:
   folder.mkdir(parents=True, exist_ok=True)
   descriptor = os.open(folder, os.O_RDONLY)
   try:
-    while not _locks(descriptor):
+    while file_locks.try_lock(descriptor) is False:
       watchdog.progress("waiting for another run, which encodes texts into the same folder")
       time.sleep(_POLL_SECONDS)
     yield
   finally:
     os.close(descriptor)
-
-
-def _locks(descriptor: int) -> bool:
-  """Whether nobody else holds it now."""
-  try:
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-  except BlockingIOError:
-    return False
-  except OSError:
-    pass
-  return True
 
 
 def _move(partial: pathlib.Path, final: pathlib.Path) -> None:

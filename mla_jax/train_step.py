@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -26,6 +27,7 @@ from mla_jax.data import batch_spec, pipeline
 from mla_jax.data.prepared import fingerprint
 from mla_jax.data.sources import Source
 from mla_jax.data.subtitles import check_prepared
+from mla_jax.data.text_states import DistinctTexts
 from mla_jax.errors import UserError
 from mla_jax.log import logger
 from mla_jax.metrics import MetricAccumulator
@@ -100,12 +102,21 @@ class Training:
     )
     state = new_state(model, self.run.config, self.run.mesh, self.tx)
     state = train_state_lib.replace_params(state, weights)
-    values = data_parameters.compute(self.run, self.sources, state.params)
+    if not model.reads_words:
+      return state
+    values = data_parameters.compute(self.run, self.texts, state.params)
     return train_state_lib.replace_params(state, values)
+
+  @functools.cached_property
+  def texts(self) -> DistinctTexts:
+    """All that a step may draw; reads every one of them when it is first asked for."""
+    return text_cache.training_texts(self.run.reader, self.sources)
 
   def with_cached_texts(self, params: Any) -> "Training":
     """Reads the frozen text encoder's states where `model.text.cache` names their folder."""
-    run = text_cache.with_cached_texts(self.run, self.sources, params)
+    if self.run.config.model.text.cache is None:
+      return self
+    run = text_cache.with_cached_texts(self.run, self.texts, params)
     return dataclasses.replace(self, run=run)
 
   def batches(self, steps: range) -> Iterator[Batch]:

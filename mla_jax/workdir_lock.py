@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 import contextlib
-import fcntl
 import os
 import pathlib
 import socket
 
-from mla_jax import processes
+from mla_jax import file_locks, processes
 from mla_jax.errors import UserError
 from mla_jax.log import logger
 
@@ -29,22 +28,17 @@ def held(workdir: pathlib.Path) -> Iterator[None]:
     yield
     return
   with open(workdir / FILE, "a+", encoding="utf-8") as file:
-    try:
-      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    locked = file_locks.try_lock(file)
+    if locked is None:
+      logger.warning("%s: its file system has no locks: nothing keeps a second job out", workdir)
+      yield
+      return
+    if not locked:
       file.seek(0)
       raise UserError(
           f"{workdir}: another job is training in it ({file.read().strip() or 'not known which'}): "
           "wait for its end, or use another --workdir"
-      ) from error
-    except OSError as error:
-      logger.warning(
-          "%s: its file system has no locks (%s): nothing keeps a second job out",
-          workdir,
-          error.strerror,
       )
-      yield
-      return
     file.truncate(0)
     file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
     file.flush()

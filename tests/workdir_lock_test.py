@@ -1,5 +1,6 @@
 """Two jobs do not train in one workdir, and one that was killed keeps nobody out."""
 
+import fcntl
 import pathlib
 import subprocess
 import sys
@@ -37,10 +38,11 @@ def test_a_job_keeps_another_out_until_it_is_killed(tmp_path: pathlib.Path) -> N
     pass
 
 
-def test_a_file_system_without_locks_keeps_nobody_out(tmp_path, monkeypatch) -> None:
+def test_a_file_system_without_locks_keeps_nobody_out(tmp_path, monkeypatch, caplog) -> None:
   def refuse(*_: object) -> None:
     raise OSError(95, "Operation not supported")
 
-  monkeypatch.setattr(workdir_lock.fcntl, "flock", refuse)
+  monkeypatch.setattr(fcntl, "flock", refuse)
   with workdir_lock.held(tmp_path), workdir_lock.held(tmp_path):
     pass
+  assert f"{tmp_path}: its file system has no locks: nothing keeps a second job out" in caplog.text

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import pathlib
@@ -13,6 +12,7 @@ from typing import Any
 
 from array_record.python import array_record_module
 
+from mla_jax import file_locks
 from mla_jax.data import record_format
 from mla_jax.data.records import open_reader
 from mla_jax.errors import UserError
@@ -46,12 +46,8 @@ def writing(directory: pathlib.Path) -> Iterator[None]:
   """Holds `directory` against a second writer, and turns a disk that fills up into one line."""
   descriptor = os.open(directory, os.O_RDONLY)
   try:
-    try:
-      fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-      raise UserError(f"{directory}: another prepare is writing here: wait for it to end") from None
-    except OSError:
-      pass  # A file system without locks.
+    if file_locks.try_lock(descriptor) is False:
+      raise UserError(f"{directory}: another prepare is writing here: wait for it to end")
     yield
   except OSError as error:
     if error.errno not in _FULL:

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable
 import hashlib
-from typing import Any
+from typing import Any, TypeAlias
 
 from jaxtyping import Bool, Float16, Int32
 import numpy as np
 
 from mla_jax.data.text import TokenizedText
 from mla_jax.errors import UserError
+
+# Ids and mask of texts of which no two have the same real tokens.
+DistinctTexts: TypeAlias = tuple[Int32[np.ndarray, "U L"], Bool[np.ndarray, "U L"]]
 
 
 class TextStates:
@@ -60,9 +63,7 @@ def key(ids: Int32[np.ndarray, " L"], mask: Bool[np.ndarray, " L"]) -> bytes:
   return hashlib.blake2b(ids[mask].tobytes(), digest_size=16).digest()
 
 
-def distinct(
-    texts: Iterable[TokenizedText],
-) -> tuple[Int32[np.ndarray, "U L"], Bool[np.ndarray, "U L"]]:
+def distinct(texts: Iterable[TokenizedText]) -> DistinctTexts:
   """The ids and masks of the texts, each text once, in the order in which they come."""
   found = {key(text.ids, text.mask): text for text in texts}
   return (

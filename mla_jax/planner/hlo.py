@@ -164,8 +164,7 @@ def _is_used(instruction: _Instruction, computation: list[_Instruction]) -> bool
       other for other in computation if other is not instruction and name.search(other.rest)
   ]
   return instruction is computation[-1] or any(
-      _is_used(other, computation) if other.operation.endswith("-done") else True
-      for other in readers
+      not other.operation.endswith("-done") or _is_used(other, computation) for other in readers
   )
 
 
