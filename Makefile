@@ -103,8 +103,9 @@ bench-env: $(BENCH_STAMP)
 bench-%: $(BENCH_STAMP)
 	$(BIN)/python -m benchmarks.$* $(ARGS)
 
+bench-loss_memory bench-plans: private export PYTHONPATH := $(abspath $(VENV)-libtpu)
 bench-loss_memory bench-plans: bench-%: $(LIBTPU_STAMP)
-	PYTHONPATH=$(abspath $(VENV)-libtpu) $(BIN)/python -m benchmarks.$* $(ARGS)
+	$(BIN)/python -m benchmarks.$* $(ARGS)
 
 # Keeps the versions already locked where the ranges allow; LOCK_ARGS=--upgrade takes the newest.
 lock: $(STAMP)

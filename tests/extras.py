@@ -11,7 +11,7 @@ def need(module: str, extra: str) -> None:
   found = importlib.util.find_spec(module)
   if found is not None and found.origin is not None:  # A folder of that name has none.
     return
-  message = f"{module} is not installed: it comes with mla_jax[{extra}]"
+  message = f"{module} is not installed: `make test-{extra}` brings it"
   if os.environ.get(f"MLA_JAX_REQUIRE_{extra.upper()}") == "1":
     pytest.fail(message)
   pytest.skip(message)
