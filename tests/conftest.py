@@ -36,6 +36,20 @@ _ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="session")
+def features(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+  """A small dataset of features, prepared."""
+  from tests import tiny  # Brings jax.
+
+  return tiny.prepare(tmp_path_factory.mktemp("features"))
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+  """Compiled programs, shared by the processes of tests."""
+  return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
 def real_data() -> pathlib.Path:
   """The folder of real videos and annotations: MLA_JAX_REAL_DATA, or `../shared/data`.
 

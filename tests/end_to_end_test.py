@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from mla_jax import checkpoints, config_lib, train_lib
-from mla_jax.errors import UserError
 from tests import bert_checkpoint, tiny
 from tests.commands import (
     ROOT,
@@ -30,17 +29,6 @@ from tests.commands import (
 
 RETRIEVAL = "msrvtt_mini_retrieval.py:debug"
 SIX_STEPS = ("--config.train.steps=6", "--config.train.checkpoint_every=3")
-
-
-@pytest.fixture(scope="session")
-def features(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-  return tiny.prepare(tmp_path_factory.mktemp("features"))
-
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-  """Compiled programs, shared by the processes of these tests."""
-  return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(scope="session")
@@ -223,58 +211,6 @@ def test_an_evaluation_that_stands_still_ends_and_says_where(trained, cache, tmp
       r"error: nothing happened for 15 s since the evaluation of step \d: writing", found.stderr
   )
   assert "slow_report_child.py" in found.stderr  # The stack.
-
-
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ({"data.sources.captions.rows": 1000}, "larger than its"),
-        ({"optimizer.learning_rate": 1e30, "optimizer.clip_norm": 0.0}, "not finite; its batch"),
-        ({"optimizer.freeze": ("txt/.*",)}, "matches no parameter"),
-        ({"model.video.kind": "pixels"}, "holds features"),
-        ({"model.video.feature_width": 7}, "are 16 wide"),
-        ({"data.dir": "nowhere"}, "prepare it"),
-        ({"data.dir": "gs://bucket/data"}, "data.dir=gs://bucket/data: an address"),
-        ({"data.sources.captions.split": "nothing"}, "no split 'nothing'"),
-        ({"data.dev_fraction": 0.0001}, "holds no video"),
-        ({"task": "retreival"}, "retrieval"),
-        ({"loss.segment_variant": "sinkorn"}, "sinkhorn"),
-        ({"model.text.vocab_size": 10}, "vocab_size"),
-        ({"mesh.fsdp": 3}, "mesh"),
-    ],
-)
-def test_bad_input_is_one_clear_error(override, message, features, tmp_path):
-  config = config_lib.load_config(
-      f"configs/{RETRIEVAL}",
-      {
-          "data.dir": str(features),
-          "data.dev_fraction": 0.3,
-          "model.video.feature_width": tiny.FEATURES,
-      }
-      | override,
-  )
-  with pytest.raises(UserError, match=message) as error:
-    train_lib.train(config, tmp_path)
-  assert "\n" not in str(error.value)
-  assert not list((tmp_path / "checkpoints").glob("[0-9]*"))
-
-
-@pytest.mark.parametrize(
-    ("more", "message"),
-    [
-        (["--config.data.bach_size=3"], "no such key"),
-        (["--config.train.steps=abc"], "train.steps"),
-        (["--workdir=/proc/nowhere"], "/proc/nowhere"),
-        (["--mode=eval", "--workdir=nothing"], "holds no run"),
-    ],
-)
-def test_a_bad_command_line_is_one_line_and_an_exit_code(more, message, features, cache, tmp_path):
-  found = run(command(RETRIEVAL, features, tmp_path, *more), cache)
-  assert found.returncode != 0
-  assert "Traceback" not in found.stderr
-  errors = [line for line in found.stderr.splitlines() if line.startswith("error:")]
-  assert len(errors) == 1, found.stderr[-2000:]
-  assert message in errors[0]
 
 
 def test_a_workdir_of_another_config_is_refused(trained, features, cache):

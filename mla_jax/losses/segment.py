@@ -57,17 +57,8 @@ def timed_alignment(
   Raises:
     UserError: thresholds out of order, or an unknown `impl`.
   """
-  if not 0 <= lower <= upper <= 1 or upper == 0:
-    raise UserError(
-        f"overlap thresholds upper={upper}, lower={lower} (overlap_upper, overlap_lower): "
-        "choose 0 <= lower <= upper <= 1 with upper above 0"
-    )
   videos, texts = pairs.whole_batch(video, text)
-  if overlap.shape != (*text.mask.shape[:1], video.mask.shape[1], text.mask.shape[1]):
-    raise ValueError(
-        f"overlap {overlap.shape} for videos {video.mask.shape} and texts {text.mask.shape}: "
-        "one [N, M] a text row is needed"
-    )
+  _check_times(video, text, overlap, upper=upper, lower=lower)
   output = over_batch(
       InfoNCE(),
       Scoring(_segment_logits, functools.partial(_segment_masks, upper=upper, lower=lower)),
@@ -132,6 +123,21 @@ def latent_alignment(
       mesh=mesh,
       block=block,
   )
+
+
+def _check_times(
+    video: Side, text: Side, overlap: Float[Array, "R N M"], *, upper: float, lower: float
+) -> None:
+  if not 0 <= lower <= upper <= 1 or upper == 0:
+    raise UserError(
+        f"overlap thresholds upper={upper}, lower={lower} (overlap_upper, overlap_lower): "
+        "choose 0 <= lower <= upper <= 1 with upper above 0"
+    )
+  if overlap.shape != (*text.mask.shape[:1], video.mask.shape[1], text.mask.shape[1]):
+    raise ValueError(
+        f"overlap {overlap.shape} for videos {video.mask.shape} and texts {text.mask.shape}: "
+        "one [N, M] a text row is needed"
+    )
 
 
 def _latent_logits(

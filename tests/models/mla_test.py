@@ -259,13 +259,8 @@ def test_the_text_only_twin_has_no_part_for_video() -> None:
   params, batch = tiny.params(twin), tiny.batch()
   assert not [name for name in tiny.named(params) if "video" in name or "cross" in name]
   with pytest.raises(UserError, match="use_video"):
-    twin.apply(
-        {"params": params},
-        *(batch[key] for key in tiny.VIDEO_KEYS),
-        segments=1,
-        train=False,
-        method="encode_video",
-    )
+    video = (batch[key] for key in tiny.VIDEO_KEYS)
+    twin.apply({"params": params}, *video, segments=1, train=False, method="encode_video")
   model = build.build_model(tiny.config())
   text = tiny.run(model, tiny.params(model), batch)["text"]
   with pytest.raises(UserError, match="use_video"):

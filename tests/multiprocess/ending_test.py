@@ -18,6 +18,7 @@ from tests.multiprocess.jobs import (
   finish,
   losses,
   start,
+  succeed,
   wait_for,
 )
 
@@ -25,8 +26,8 @@ pytestmark = pytest.mark.slow
 SOON = 30  # Seconds; nothing that JAX or gloo waits for is shorter.
 
 
-def started_training(data, cache, workdir, *more):
-  started = start([arguments(data, workdir, *ENDLESS, *more)] * 2, cache)
+def started_training(features, cache, workdir, *more):
+  started = start([arguments(features, workdir, *ENDLESS, *more)] * 2, cache)
   wait_for(lambda: losses(workdir) or any(process.poll() is not None for process in started))
   return started
 
@@ -38,31 +39,32 @@ def stopped_by(each, cache, **how):
   return [error for *_, error in found]
 
 
-def test_another_config(data, cache, tmp_path):
+def test_another_config(features, cache, tmp_path):
   workdir = tmp_path / "run"
-  each = [arguments(data, workdir), arguments(data, workdir, "--config.loss.segment_weight=0.25")]
+  words = arguments(features, workdir)
+  each = [words, [*words, "--config.loss.segment_weight=0.25"]]
   for error in stopped_by(each, cache):
     assert "process 1 and process 0 differ: config.loss.segment_weight: 0.5 in 0, 0.25" in error
     assert "Traceback" not in error
   assert not (workdir / "config.json").exists()
 
 
-def test_another_version_of_the_code(data, cache, tmp_path):
+def test_another_version_of_the_code(features, cache, tmp_path):
   workdir, copy = tmp_path / "run", tmp_path / "copy"
   shutil.copytree(ROOT / "mla_jax", copy / "mla_jax")
   (copy / "mla_jax" / "__init__.py").write_text('"""Older."""\n\n__version__ = "0.0.0"\n')
-  each = [arguments(data, workdir)] * 2
+  each = [arguments(features, workdir)] * 2
   for error in stopped_by(each, cache, folders=[ROOT, copy]):
     assert "process 1 and process 0 differ: code_version: '" in error
     assert "in 0, '0.0.0'" in error
   assert not (workdir / "config.json").exists()
 
 
-def test_other_data_under_the_same_name(data, cache, tmp_path):
+def test_other_data_under_the_same_name(features, cache, tmp_path):
   workdir, folders = tmp_path / "run", [tmp_path / "host0", tmp_path / "host1"]
   for folder in folders:
     folder.mkdir()
-  (folders[0] / "out").symlink_to(data)
+  (folders[0] / "out").symlink_to(features)
   tiny.prepare(folders[1], first=1)
   for error in stopped_by([arguments("out", workdir)] * 2, cache, folders=folders):
     assert "process 1 and process 0 differ: data_fingerprint.media: '" in error
@@ -70,11 +72,11 @@ def test_other_data_under_the_same_name(data, cache, tmp_path):
   assert not (workdir / "config.json").exists()
 
 
-def test_what_fails_in_the_first_alone_is_told_by_all(data, cache, tmp_path):
+def test_what_fails_in_the_first_alone_is_told_by_all(features, cache, tmp_path):
   workdir = tmp_path / "run"
   workdir.mkdir()
   with workdir_lock.held(workdir):
-    found = finish(start([arguments(data, workdir, *STEPS)] * 2, cache), timeout=300)
+    found = finish(start([arguments(features, workdir, *STEPS)] * 2, cache), timeout=300)
   assert [code for code, *_ in found] == [1, 1]
   message = f"{workdir}: another job is training in it"
   assert f"error: {message}" in found[0][2]
@@ -83,23 +85,26 @@ def test_what_fails_in_the_first_alone_is_told_by_all(data, cache, tmp_path):
   assert {path.name for path in workdir.iterdir()} == {workdir_lock.FILE}
 
 
-def test_sigterm_to_one_stops_all_with_all_saved_and_the_code_to_go_on(data, cache, tmp_path):
+def test_sigterm_to_one_saves_the_step_of_all_to_go_on_from(features, cache, tmp_path):
   workdir = tmp_path / "run"
-  started = started_training(
-      data, cache, workdir, "--config.train.checkpoint_every=2", "--stopped_exit_code=75"
-  )
+  more = ("--config.train.steps=500", "--stopped_exit_code=75")
+  started = started_training(features, cache, workdir, *more)
   started[1].send_signal(signal.SIGTERM)
   for code, _, error in finish(started):
     assert code == 75, error[-3000:]
-  saved = [int(path.name) for path in (workdir / "checkpoints").iterdir()]
-  assert max(saved) >= 1
-  assert max(saved) % 2 or max(saved) == max(losses(workdir))
+  last = max(losses(workdir))
+  assert last < 500
+  # None was due: what is there was saved for the signal.
+  assert [path.name for path in (workdir / "checkpoints").iterdir()] == [str(last)]
+  first, _ = succeed(start([arguments(features, workdir, *ENDLESS, *more)] * 2, cache))
+  assert f": from step {last} to 500" in first[2]
+  assert sorted(losses(workdir)) == list(range(1, 501))
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_sigterm_in_the_final_evaluation_ends_all_at_once(data, cache, tmp_path, processes):
+def test_sigterm_in_the_final_evaluation_ends_all_at_once(features, cache, tmp_path, processes):
   workdir = tmp_path / "run"
-  words = arguments(data, workdir, *STEPS, "--stopped_exit_code=75")
+  words = arguments(features, workdir, *STEPS, "--stopped_exit_code=75")
   started = start(
       [words] * processes, cache, devices=3 - processes,
       module="tests.slow_report_child",
@@ -115,8 +120,8 @@ def test_sigterm_in_the_final_evaluation_ends_all_at_once(data, cache, tmp_path,
 
 
 @pytest.mark.parametrize("killed", [0, 1])
-def test_a_process_that_is_killed_ends_the_other_with_its_last_step(data, cache, tmp_path, killed):
-  started = started_training(data, cache, tmp_path / "run")
+def test_a_killed_process_ends_the_other_with_its_last_step(features, cache, tmp_path, killed):
+  started = started_training(features, cache, tmp_path / "run")
   begin = time.monotonic()
   started[killed].kill()
   other = 1 - killed
@@ -134,9 +139,9 @@ def test_a_process_that_is_killed_ends_the_other_with_its_last_step(data, cache,
 
 @pytest.mark.parametrize("stopped", [0, 1])
 def test_a_process_that_no_longer_answers_ends_the_other_with_its_last_step(
-    data, cache, tmp_path, stopped
+    features, cache, tmp_path, stopped
 ):
-  started = started_training(data, cache, tmp_path / "run")
+  started = started_training(features, cache, tmp_path / "run")
   begin = time.monotonic()
   started[stopped].send_signal(signal.SIGSTOP)  # It does not answer, and does not die.
   code, _, error = finish([started[1 - stopped]], timeout=120)[0]
@@ -147,3 +152,20 @@ def test_a_process_that_no_longer_answers_ends_the_other_with_its_last_step(
   assert f"this process, {1 - stopped}, " in error
   assert re.search(r"(failed|was) at step \d+", error)
   assert "Traceback" in error or "Thread 0x" in error
+
+
+@pytest.mark.parametrize("stopped", [0, 1])
+def test_outside_of_a_collective_the_other_finds_out_by_itself(features, cache, tmp_path, stopped):
+  """While the report is made: process 0 is busy with it, process 1 waits for it."""
+  workdir = tmp_path / "run"
+  words = arguments(features, workdir, *STEPS)
+  started = start([words] * 2, cache, module="tests.slow_report_child")
+  wait_for((workdir / "eval" / "msrvtt_retrieval_validate.json").exists)
+  begin = time.monotonic()
+  started[stopped].send_signal(signal.SIGSTOP)
+  code, _, error = finish([started[1 - stopped]], timeout=180)[0]
+  started[stopped].kill()
+  assert time.monotonic() - begin < SILENT_SECONDS + SOON
+  assert code == 1, error[-6000:]
+  assert f"error: process {stopped} has not answered for {SILENT_SECONDS:g} s" in error
+  assert f"this process, {1 - stopped}, was at " in error and "Thread 0x" in error

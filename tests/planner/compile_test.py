@@ -134,10 +134,9 @@ def test_a_mesh_that_does_not_fit_the_target_is_named() -> None:
     compile_lib.compile_step(config, Target("cpu:8", jax.devices(), None))
 
 
-def test_a_plan_reads_no_data(tmp_path, capsys, monkeypatch) -> None:
-  monkeypatch.setattr(run_lib, "family_dir", None)
-  config = config_lib.load_config(CPU)
-  assert config.data.dir is None
+@pytest.mark.parametrize("folder", [None, "nowhere"])
+def test_a_plan_reads_no_data(folder, tmp_path, capsys) -> None:
+  config = config_lib.load_config(CPU, {"data.dir": folder and str(tmp_path / folder)})
   result = plan(config, "cpu:8", find_batch=False, workdir=tmp_path)
   assert json.loads((tmp_path / "plan.json").read_text()) == result
   assert result["fits"] is None and result["collectives"]
