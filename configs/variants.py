@@ -174,6 +174,7 @@ def debug(config: ConfigDict, *, rows: int = 8) -> ConfigDict:
   config.model.video.frame_layers = config.model.video.temporal_layers = 1
   config.model.text.layers = config.model.fusion.layers = 1
   config.model.fusion.hidden = min(config.model.fusion.hidden, 16)
+  config.model.video.head_hidden = min(config.model.video.head_hidden, 16)
   if config.model.text.kind == "bert":
     config.model.text.width = 16  # Not the model's, so that it is projected.
     config.model.text.frozen_layers, config.model.fusion.words = -1, False
