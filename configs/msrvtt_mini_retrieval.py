@@ -1,9 +1,9 @@
 """Text-video retrieval on MSR-VTT's layout: captions, and timed sentences where there are any.
 
 `configs/msrvtt_mini_retrieval.py` reads features, `...:pixels` frames; `...:debug` is tiny.
-`...:minilm` has a pretrained text encoder, from --config.model.text.pretrained=DIR. Questions with
-their answers are aligned too. Prepare: `msrvtt_retrieval`, then `timed_captions --family=msrvtt`
-and `msrvtt_qa`, into one `--out`.
+`...:minilm` has a pretrained text encoder, from --config.model.text.pretrained=DIR, and aligns
+questions with their answers too. Prepare: `msrvtt_retrieval`, then `timed_captions
+--family=msrvtt`, for MiniLM `msrvtt_qa` as well, into one `--out`.
 """
 
 from ml_collections import ConfigDict
@@ -20,8 +20,6 @@ def get_config(arg: str | None = None) -> ConfigDict:
   data.eval_split = "validate"
   data.sources.captions = common.source("retrieval", "train", 160)
   data.sources.timed = common.source("timed_captions", "train", 32, sentences=1)
-  # Some videos have no text but questions.
-  data.sources.questions = common.source("qa", "train", 32, unit="video")
   data.captions = 4  # Captions of a video, which is encoded once for them.
   data.num_frames, data.video_segments = 8, 4  # Of three videos in four all, at one a second.
   data.text_length = 24  # One caption in eighty is longer.
@@ -52,6 +50,8 @@ def _sentences_known(config: ConfigDict) -> None:
   """Frozen MiniLM: what is left to learn is little, so what overfits is left out."""
   config.name += "_minilm"
   variants.bert_text(config, frozen_layers=6)
+  # Some videos have no text but questions.
+  config.data.sources.questions = common.source("qa", "train", 32, unit="video")
   config.model.text.identity_heads = True
   config.model.dropout = config.model.text.token_dropout = 0.0
   config.train.eval_every = config.train.checkpoint_every = 200
