@@ -107,7 +107,7 @@ def _config(kind: str, folder: pathlib.Path) -> Any:
   pixels = ":pixels" if kind == "pixels" else ""
   config = config_lib.load_config(f"configs/msrvtt_mini_retrieval.py{pixels}")
   config.data.dir = str(folder)
-  config.data.captions, config.data.dev_fraction = 1, 0.0
+  config.data.captions, config.data.num_frames, config.data.dev_fraction = 1, 12, 0.0
   config.data.sources = {"captions": common.source("retrieval", "train", _ROWS[kind], unit="text")}
   return config
 
