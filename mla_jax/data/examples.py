@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from typing import TypeAlias
 
 import numpy as np
@@ -54,11 +55,25 @@ def text_fields(
   if states:
     fields[f"{prefix}text_states"] = states.lookup(tokens)
   if not prefix:
-    times = np.full((shapes.text_segments, 2), np.nan, np.float32)
-    for number, segment in enumerate(segments):
-      times[number] = segment.start_time, segment.end_time
-    fields["times"] = times
+    fields["times"] = _times(segments, shapes.text_segments)
   return fields
+
+
+def _times(segments: tuple[Segment, ...], most: int) -> np.ndarray:
+  """Seconds `[M, 2]`, NaN = unknown; not to be written to."""
+  unknown = _unknown_times(most)
+  if all(math.isnan(part.start_time) and math.isnan(part.end_time) for part in segments):
+    return unknown
+  times = unknown.copy()
+  times[: len(segments)] = [(part.start_time, part.end_time) for part in segments]
+  return times
+
+
+@functools.lru_cache
+def _unknown_times(most: int) -> np.ndarray:
+  times = np.full((most, 2), np.nan, np.float32)
+  times.setflags(write=False)
+  return times
 
 
 def tokenize(

@@ -43,12 +43,14 @@ def choose_frames(
   cut = _divide(len(times), frames, segments)
   taken = len(cut.starts)
   index = np.zeros(frames, np.int32)
-  index[:taken] = cut.starts + (jitter[:taken] * (cut.ends - cut.starts)).astype(np.int32)
-  lasts = np.append(times[1:], max(duration, times[-1]))
+  index[:taken] = cut.starts + (jitter[:taken] * cut.lengths).astype(np.int32)
   span = np.zeros((frames, 2), np.float32)
-  span[:taken, 0], span[:taken, 1] = times[cut.starts], lasts[cut.ends - 1]
-  bounds = np.full((segments, 2), np.nan, np.float32)
-  bounds[: len(cut.first), 0], bounds[: len(cut.last), 1] = span[cut.first, 0], span[cut.last, 1]
+  begins = times[cut.starts]
+  span[:taken, 0] = begins
+  span[: taken - 1, 1] = begins[1:]
+  span[taken - 1, 1] = max(duration, times[-1])
+  bounds = cut.no_bounds.copy()
+  bounds[: len(cut.corners)] = span.take(cut.corners)
   return FrameChoice(index, cut.mask, cut.segment, span, bounds)
 
 
@@ -56,12 +58,12 @@ def choose_frames(
 class _Division:
   """What clips of videos of one length have in common; shared, so not to be written to."""
 
-  starts: np.ndarray  # [taken], the stored frames each taken frame stands for: its run's ...
-  ends: np.ndarray  # ... first one, and the one behind its last.
+  starts: np.ndarray  # [taken], the first of the stored frames each taken frame stands for, ...
+  lengths: np.ndarray  # ... and how many these are.
   mask: np.ndarray  # [T]
   segment: np.ndarray  # [T]
-  first: np.ndarray  # [real segments], the taken frames each begins and ...
-  last: np.ndarray  # ... ends with.
+  corners: np.ndarray  # [real segments, 2], places in a flat span: where each begins and ends.
+  no_bounds: np.ndarray  # [N, 2]
 
 
 @functools.lru_cache(maxsize=4096)
@@ -72,13 +74,14 @@ def _divide(stored: int, frames: int, segments: int) -> _Division:
   segment = np.zeros(frames, np.int32)
   segment[:taken] = np.arange(taken) * real // taken + 1
   first = np.searchsorted(segment[:taken], np.arange(1, real + 1))
+  last = np.append(first[1:], taken) - 1
   division = _Division(
       starts=edges[:-1],
-      ends=edges[1:],
+      lengths=np.diff(edges),
       mask=np.arange(frames) < taken,
       segment=segment,
-      first=first,
-      last=np.append(first[1:], taken) - 1,
+      corners=np.stack([2 * first, 2 * last + 1], axis=1),
+      no_bounds=np.full((segments, 2), np.nan, np.float32),
   )
   for part in vars(division).values():
     part.setflags(write=False)

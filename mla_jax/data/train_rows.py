@@ -1,7 +1,6 @@
 """The rows of a training batch: everything in them is a pure function of (seed, step, row)."""
 
 import dataclasses
-import functools
 import itertools
 
 import numpy as np
@@ -14,30 +13,27 @@ from mla_jax.data.sources import Pool, Source
 from mla_jax.data.task_fields import Rng
 
 
+class _RowRng:
+  """The generator of a row: made on first use, since it costs as much as reading a text."""
+
+  def __init__(self, key: tuple[int, int, int]):
+    self._key = key
+    self._made: np.random.Generator | None = None
+
+  def __call__(self) -> np.random.Generator:
+    if self._made is None:
+      self._made = np.random.default_rng(self._key)
+    return self._made
+
+
 @dataclasses.dataclass(frozen=True)
 class _Drawn:
   """A row of a training batch, before anything of it is read."""
 
   source: Source
-  unit: int
-  key: tuple[int, int, int]  # Seed, step, row.
-
-  @functools.cached_property
-  def _generator(self) -> np.random.Generator:
-    return np.random.default_rng(self.key)
-
-  def rng(self) -> np.random.Generator:
-    """Made where it is used: it costs as much as reading a text, and many rows draw nothing."""
-    return self._generator
-
-  @functools.cached_property
-  def places(self) -> list[np.ndarray]:
-    """Of each of the source's pools: positions in its `texts.items`."""
-    return [pool.draw(self.unit, self.rng) for pool in self.source.pools]
-
-  def items(self, pool: int) -> np.ndarray:
-    """Indices in its split of the texts of one pool."""
-    return self.source.pools[pool].texts.items[self.places[pool]]
+  rng: Rng
+  places: list[np.ndarray]  # Of each of the source's pools: positions in its `texts.items`, ...
+  items: list[np.ndarray]  # ... and what stands there: indices in its split.
 
 
 def train_rows(
@@ -79,9 +75,17 @@ def _draw(
     sources: tuple[Source, ...], seed: int, first: int, step: int, units: np.ndarray
 ) -> list[_Drawn]:
   return [
-      _Drawn(_source_of(sources, row), unit, (seed, step, row))
+      _draw_row(_source_of(sources, row), unit, (seed, step, row))
       for row, unit in enumerate(units.tolist(), first)
   ]
+
+
+def _draw_row(source: Source, unit: int, key: tuple[int, int, int]) -> _Drawn:
+  rng = _RowRng(key)
+  pools = source.pools
+  places = [pool.draw(unit, rng) for pool in pools]
+  items = [pool.texts.items[found] for pool, found in zip(pools, places, strict=True)]
+  return _Drawn(source, rng, places, items)
 
 
 def _read(drawn: list[_Drawn]) -> list[list[list[TextRecord]]]:
@@ -91,7 +95,7 @@ def _read(drawn: list[_Drawn]) -> list[list[list[TextRecord]]]:
     rows = list(group)
     by_pool = []
     for number, pool in enumerate(rows[0].source.pools):
-      items = np.concatenate([row.items(number) for row in rows])
+      items = np.concatenate([row.items[number] for row in rows])
       records = iter(pool.texts.store.read(pool.texts.split, items))
       by_pool.append([list(itertools.islice(records, len(row.places[number]))) for row in rows])
     found += [list(of_row) for of_row in zip(*by_pool, strict=True)]
@@ -111,7 +115,7 @@ def _row_texts(reader: Reader, row: _Drawn, records: list[list[TextRecord]]) -> 
     if pool is row.source.own and not reader.wanted.optional:
       for record in records[i]:
         reader.wanted.check(record)
-    texts += _pool_texts(reader, pool, row.items(i), records[i], row.rng)
+    texts += _pool_texts(reader, pool, row.items[i], records[i], row.rng)
     texts += _blanks(texts, pool.count - len(records[i]))
   if reader.shapes.captions == 1:
     return texts[0]
