@@ -92,7 +92,8 @@ def test_the_least_that_collectives_move() -> None:
   params = {"kernel": jax.ShapeDtypeStruct((10, 100), "float32")}
 
   def least(data: int, fsdp: int, **changes: float) -> int:
-    config = config_lib.load_config(CPU, {f"loss.{key}": value for key, value in changes.items()})
+    losses = {f"loss.{key}": value for key, value in changes.items()}
+    config = config_lib.load_config(CPU, {"data.captions": 1} | losses)
     axes = ConfigDict({"data": data, "fsdp": fsdp})
     mesh = sharding.make_mesh(axes, jax.devices()[: data * fsdp])
     return compile_lib.least_collective_bytes(config, 64, params, mesh)
