@@ -258,8 +258,8 @@ def test_the_text_only_twin_has_no_part_for_video() -> None:
   twin = build.build_model(tiny.config({"use_video": False}))
   params, batch = tiny.params(twin), tiny.batch()
   assert not [name for name in tiny.named(params) if "video" in name or "cross" in name]
+  video = [batch[key] for key in tiny.VIDEO_KEYS]
   with pytest.raises(UserError, match="use_video"):
-    video = (batch[key] for key in tiny.VIDEO_KEYS)
     twin.apply({"params": params}, *video, segments=1, train=False, method="encode_video")
   model = build.build_model(tiny.config())
   text = tiny.run(model, tiny.params(model), batch)["text"]
