@@ -126,7 +126,7 @@ class MetricWriter:
     values = {name: float(value) for name, value in scalars.items()}
     record: dict[str, Any] = {"step": step, "time": round(time.time(), 3)}
     record |= {name: value if math.isfinite(value) else None for name, value in values.items()}
-    # One call for the whole line: a kill falls before or after it.
+    # One call for the whole line, which a kill tears only where a page of the file ends in it.
     try:
       os.write(self._fd, _encode(record))
     except OSError as error:

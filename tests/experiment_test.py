@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests import tiny
-from tests.end_to_end_test import cache, environment  # noqa: F401
+from tests.commands import environment
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 EXPERIMENT = """
@@ -35,7 +35,7 @@ WITHOUT_BROKEN = EXPERIMENT.replace(BROKEN, "")
 
 
 @pytest.mark.slow
-def test_a_grid_runs_lists_its_failures_and_is_not_run_twice(tmp_path, cache):  # noqa: F811
+def test_a_grid_runs_lists_its_failures_and_is_not_run_twice(tmp_path, cache):
   data = tiny.prepare(tmp_path)
   path = tmp_path / "grid.py"
   path.write_text(EXPERIMENT)

@@ -1,6 +1,7 @@
 import io
 import json
 import math
+import os
 import pathlib
 import signal
 import subprocess
@@ -171,7 +172,7 @@ def test_importing_loads_neither_tensorflow_nor_clu() -> None:
   assert done.stdout.strip() == "[]"
 
 
-def test_a_killed_writer_leaves_whole_lines(tmp_path: pathlib.Path) -> None:
+def test_a_killed_writer_leaves_lines_to_go_on_from(tmp_path: pathlib.Path) -> None:
   # The writing alone, without the import of tensorflow: many kills in little time.
   program = """
       import os, pathlib, sys
@@ -193,8 +194,12 @@ def test_a_killed_writer_leaves_whole_lines(tmp_path: pathlib.Path) -> None:
     child.send_signal(signal.SIGKILL)
     child.wait()
     child.stdout.close()
-    assert path.read_bytes().endswith(b"}\n")
-    assert len(metrics.read_metrics(path)) >= 100
+    steps = [record["step"] for record in metrics.read_metrics(path)]
+    assert steps == list(range(1, len(steps) + 1)) and len(steps) >= 100
+    fd = metrics._open_whole(path)  # Without the line that the kill may have torn.
+    os.write(fd, metrics._encode({"step": 0}))
+    os.close(fd)
+    assert [record["step"] for record in metrics.read_metrics(path)] == [*steps, 0]
     path.unlink()
 
 
