@@ -31,7 +31,10 @@ def get_config(arg: str | None = None) -> ConfigDict:
   config.train.steps = 400
   # The sentences of `timed` tell one frame from the next: what learns that finds no whole videos.
   config.loss.segment_pairing = "latent"
-  (_sentences_known if args.minilm else _words_to_learn)(config)
+  if args.minilm:
+    _sentences_known(config)
+  else:
+    _words_to_learn(config)
   if args.pixels:
     config.name += "_pixels"
     variants.small_pixels(config, rows={"captions": 64, "timed": 16, "questions": 16})

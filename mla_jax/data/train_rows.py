@@ -32,8 +32,8 @@ class _Drawn:
 
   source: Source
   rng: Rng
-  places: list[np.ndarray]  # Of each of the source's pools: positions in its `texts.items`, ...
-  items: list[np.ndarray]  # ... and what stands there: indices in its split.
+  video: int  # Its key.
+  items: list[np.ndarray]  # Of each of the source's pools: indices of texts in its split.
 
 
 def train_rows(
@@ -56,7 +56,7 @@ def train_rows(
   """
   drawn = _draw(sources, seed, first, int(step), units)
   rows = [
-      _train_row(reader, row, records)
+      _row_texts(reader, row, records) | {"video_key": np.array(row.video, np.int32)}
       for row, records in zip(drawn, _read(drawn), strict=True)
   ]
   draws = clips.random_draws(reader.shapes, seed, int(step), first, len(rows))
@@ -82,10 +82,9 @@ def _draw(
 
 def _draw_row(source: Source, unit: int, key: tuple[int, int, int]) -> _Drawn:
   rng = _RowRng(key)
-  pools = source.pools
-  places = [pool.draw(unit, rng) for pool in pools]
-  items = [pool.texts.items[found] for pool, found in zip(pools, places, strict=True)]
-  return _Drawn(source, rng, places, items)
+  places = [pool.draw(unit, rng) for pool in source.pools]
+  items = [pool.texts.items[found] for pool, found in zip(source.pools, places, strict=True)]
+  return _Drawn(source, rng, int(source.own.texts.videos[places[0][0]]), items)
 
 
 def _read(drawn: list[_Drawn]) -> list[list[list[TextRecord]]]:
@@ -97,15 +96,9 @@ def _read(drawn: list[_Drawn]) -> list[list[list[TextRecord]]]:
     for number, pool in enumerate(rows[0].source.pools):
       items = np.concatenate([row.items[number] for row in rows])
       records = iter(pool.texts.store.read(pool.texts.split, items))
-      by_pool.append([list(itertools.islice(records, len(row.places[number]))) for row in rows])
+      by_pool.append([list(itertools.islice(records, len(row.items[number]))) for row in rows])
     found += [list(of_row) for of_row in zip(*by_pool, strict=True)]
   return found
-
-
-def _train_row(reader: Reader, row: _Drawn, records: list[list[TextRecord]]) -> Fields:
-  """The fields of one row, with the key of its video."""
-  video = int(row.source.own.texts.videos[row.places[0][0]])
-  return _row_texts(reader, row, records) | {"video_key": np.array(video, np.int32)}
 
 
 def _row_texts(reader: Reader, row: _Drawn, records: list[list[TextRecord]]) -> Fields:
