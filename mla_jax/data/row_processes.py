@@ -6,7 +6,7 @@ import contextlib
 
 import numpy as np
 
-from mla_jax.data import process_pool
+from mla_jax.data import process_pool, shared_blocks
 from mla_jax.data.examples import Fields
 from mla_jax.errors import UserError
 
@@ -28,15 +28,22 @@ def spread(make: Make, processes: int) -> Generator[Make, None, None]:
     yield make
     return
   pool = process_pool.new_pool(processes, _start, make)
+  idle: list[shared_blocks.Block] = []
 
   def fetch(*arguments: np.ndarray) -> Fields:
+    block = _take(idle)
     try:
-      return pool.submit(_make, *arguments).result()
+      packed = pool.submit(_make, block.key if block else None, *arguments).result()
     except BrokenProcessPool:
       raise UserError(
           f"data.workers={processes}: a process that makes rows died (see above; out of memory?): "
           "start again, with fewer"
       ) from None
+    batch = shared_blocks.unpack(packed, block)
+    block = block if packed.places else shared_blocks.new_block(packed.size)
+    if block:
+      idle.append(block)
+    return batch
 
   try:
     yield fetch
@@ -48,5 +55,12 @@ def _start(make: Make) -> None:
   _made_here.append(make)
 
 
-def _make(*arguments: np.ndarray) -> Fields:
-  return _made_here[0](*arguments)
+def _take(idle: list[shared_blocks.Block]) -> shared_blocks.Block | None:
+  try:
+    return idle.pop()
+  except IndexError:  # Not asked before: another thread may take the last one.
+    return None
+
+
+def _make(block: shared_blocks.Key | None, *arguments: np.ndarray) -> shared_blocks.Packed:
+  return shared_blocks.pack(_made_here[0](*arguments), block)

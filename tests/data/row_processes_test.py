@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 import dataclasses
+import functools
 import os
 import pathlib
 import signal
@@ -11,7 +12,7 @@ import time
 import numpy as np
 import pytest
 
-from mla_jax.data import pipeline, row_processes, sources
+from mla_jax.data import pipeline, row_processes, shared_blocks, sources
 from mla_jax.data.examples import Fields
 from mla_jax.data.text_states import TextStates, distinct
 from mla_jax.errors import UserError
@@ -49,11 +50,12 @@ def test_the_states_of_texts_are_mapped_not_copied(
   path = tmp_path / "states.npy"
   np.save(path, np.arange(2 * 12 * 3, dtype=np.float16).reshape(2, 12, 3))
   states = TextStates(ids, mask, np.load(path, mmap_mode="r"))
-  with row_processes.spread(states.lookup, 1) as lookup:
+  about = functools.partial(row_makers.about_text, states)
+  with row_processes.spread(about, 1) as lookup:
     for text in texts:
-      np.testing.assert_array_equal(lookup(text), states.lookup(text))
+      np.testing.assert_array_equal(lookup(text)["states"], states.lookup(text))
   path.unlink()
-  with row_processes.spread(states.lookup, 1) as lookup, pytest.raises(UserError, match="died"):
+  with row_processes.spread(about, 1) as lookup, pytest.raises(UserError, match="died"):
     lookup(texts[0])
 
 
@@ -100,3 +102,60 @@ def test_a_damaged_file_ends_the_iteration_with_its_line(tmp_path: pathlib.Path)
     shard.unlink()
   with pytest.raises(UserError, match=r"media\S+: damaged .*: prepare it again$"):
     list(_train_batches(out, 1))
+
+
+SIZES = [3, 3, 100_000, 5, 100_001, 0, 100_001]  # Growing, shrinking: blocks with and without room.
+
+
+@pytest.mark.parametrize("memory", [True, False])
+def test_batches_of_any_size_and_type_arrive_and_can_be_kept(
+    memory: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+  if not memory:
+    monkeypatch.delattr(os, "memfd_create")
+  with row_processes.spread(row_makers.of_size, 1) as make:
+    found = [make(np.array(size)) for size in SIZES]
+  for size, batch in zip(SIZES, found, strict=True):
+    assert batch.pop("process") != os.getpid()
+    wanted = row_makers.of_size(np.array(size))
+    del wanted["process"]
+    readers.assert_same(batch, wanted)
+    batch["half"][...] = 0.0  # Its own memory.
+
+
+def test_what_several_callers_are_given_is_not_mixed_up() -> None:
+  wrong: list[int] = []
+
+  def call(make: row_processes.Make, first: int) -> None:
+    for size in range(first, first + 300):
+      batch = make(np.array(size))
+      if not ((batch["half"] == np.float16(size)).all() and batch["half"].shape == (size, 5)):
+        wrong.append(size)
+
+  with row_processes.spread(row_makers.of_size, 2) as make:
+    callers = [threading.Thread(target=call, args=(make, 100 * n + 1)) for n in range(4)]
+    for caller in callers:
+      caller.start()
+    for caller in callers:
+      caller.join()
+  assert not wrong
+
+
+def test_a_block_with_room_takes_all_but_strings() -> None:
+  batch = {"video": np.ones(1 << 20, np.int8), "frames": np.array([b"jpeg"], object)}
+  assert not shared_blocks.pack(batch, None).places
+  packed = shared_blocks.pack(batch, (block := shared_blocks.Block(1 << 20)).key)
+  assert list(packed.rest) == ["frames"] and packed.size == 1 << 20
+  readers.assert_same(shared_blocks.unpack(packed, block), batch)
+
+
+def test_blocks_end_with_those_that_use_them() -> None:
+  def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+  with row_processes.spread(row_makers.of_size, 1) as make:
+    make(np.array(1000))
+    before = open_files()
+    for size in range(1001, 1050):  # Each has no room in the block of the one before.
+      make(np.array(size))
+    assert open_files() <= before
