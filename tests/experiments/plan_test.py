@@ -134,6 +134,7 @@ ARGUMENTS = {
     "demo": ("", "debug"),
     "msrvtt_mini_moments": ("", "span", "span,debug"),
     "msrvtt_mini_negatives": ("", "minilm", "minilm,debug"),
+    "msrvtt_mini_no_video": ("", "debug"),
     "msrvtt_mini_qa": ("", "minilm", "pixels", "minilm,debug"),
     "msrvtt_mini_retrieval": ("", "minilm", "pixels", "minilm,debug"),
     "msrvtt_mini_segments": ("", "minilm", "minilm,debug"),
