@@ -5,8 +5,9 @@
 DIR is a folder in MSR-VTT's layout with JPEG frames and features (`frames/VIDEO/*.jpg`,
 `features/VIDEO.npy`). It is prepared first, into a temporary folder, as a user does once. Then each
 side reads batches of training captions with their videos in a process of its own, in turn, with two
-workers: threads of tf.data here, processes of the DataLoader there. "pytorch" ends in uint8 as
-mla_jax does, "pytorch_float" in normalised float32, as CLIP4Clip and open_clip feed their models.
+workers: threads of tf.data here ("mla_jax"), or processes that make the rows ("mla_jax_processes":
+`data.workers=2`); processes of the DataLoader there. "pytorch" ends in uint8 as mla_jax does,
+"pytorch_float" in normalised float32, as CLIP4Clip and open_clip feed their models.
 With --epochs=1 both have read everything once before they are timed, as in most of a training run
 of this field: here the tokens of a text are kept. Frames are prepared no larger than training
 needs (`--short_side`). Printed: medians by the clock, and by CPU time, workers included, which is
@@ -38,8 +39,10 @@ _ONLY = flags.DEFINE_enum("only", None, ["features", "pixels"], "Measure this on
 _TURN = flags.DEFINE_list("turn", None, "KIND,SIDE,DIR: take one turn and end.")
 
 _WORKERS, _WARM_UP = 2, 6
+_START_SECONDS = 15  # Of the processes of data.workers, which import what they need.
 _ROWS = {"features": 256, "pixels": 64}
-_SIDES = {"features": ("mla_jax", "pytorch"), "pixels": ("mla_jax", "pytorch", "pytorch_float")}
+_OURS, _THEIRS = ("mla_jax", "mla_jax_processes"), ("pytorch", "pytorch_float")
+_SIDES = {"features": (*_OURS, "pytorch"), "pixels": (*_OURS, *_THEIRS)}
 
 
 def main(argv: Sequence[str]) -> None:
@@ -59,9 +62,9 @@ def main(argv: Sequence[str]) -> None:
     rates = {side: np.median(1 / np.array(found), axis=0) for side, found in turns.items()}
     print(f"{kind}, {_WORKERS} workers, load {os.getloadavg()[0]:.1f}: examples/s by the clock and "
           "of CPU time, " + "; ".join(f"{s} {a:,.0f}, {b:,.0f}" for s, (a, b) in rates.items()))
-    for side in _SIDES[kind][1:]:
-      clock, cpu = rates["mla_jax"] / rates[side]
-      print(f"  mla_jax / {side}: {clock:.2f} by the clock, {cpu:.2f} by CPU time", flush=True)
+    for ours, other in itertools.product(_OURS, _SIDES[kind][len(_OURS) :]):
+      clock, cpu = rates[ours] / rates[other]
+      print(f"  {ours} / {other}: {clock:.2f} by the clock, {cpu:.2f} by CPU time", flush=True)
 
 
 def _prepare(kind: str, folder: str) -> None:
@@ -87,8 +90,14 @@ def _turn_apart(kind: str, side: str, folder: str) -> tuple[float, float]:
 def _turn(kind: str, side: str, folder: pathlib.Path) -> tuple[float, float]:
   """Seconds an example: by the clock, and of CPU time."""
   config = _config(kind, folder)
-  open_side = _mla_jax if side == "mla_jax" else _pytorch
-  batches, epoch = open_side(config, kind, folder, side.endswith("float"))
+  if side in _OURS:
+    config.data.workers = _WORKERS if side.endswith("processes") else 0
+    batches, epoch = _mla_jax(config, folder)
+  else:
+    batches, epoch = _pytorch(config, kind, folder, normalise=side.endswith("float"))
+  _check(next(batches), config, kind)
+  if side.endswith("processes"):
+    time.sleep(_START_SECONDS)
   for _ in range(_WARM_UP):
     _check(next(batches), config, kind)
   for _ in range(_EPOCHS.value * epoch):
@@ -116,13 +125,12 @@ def _config(kind: str, folder: pathlib.Path) -> Any:
 Opened = tuple[Iterator[dict[str, Any]], int]
 
 
-def _mla_jax(config: Any, kind: str, folder: pathlib.Path, normalise: bool) -> Opened:
+def _mla_jax(config: Any, folder: pathlib.Path) -> Opened:
   import tensorflow as tf
 
   from mla_jax import run as run_lib
   from mla_jax.data import pipeline, sources
 
-  del kind, normalise
   tf.config.threading.set_inter_op_parallelism_threads(_WORKERS)
   tf.config.threading.set_intra_op_parallelism_threads(_WORKERS)
   workdir = folder / f"run{os.getpid()}"
@@ -134,7 +142,7 @@ def _mla_jax(config: Any, kind: str, folder: pathlib.Path, normalise: bool) -> O
   return batches, drawn[0].units // drawn[0].rows
 
 
-def _pytorch(config: Any, kind: str, folder: pathlib.Path, normalise: bool) -> Opened:
+def _pytorch(config: Any, kind: str, folder: pathlib.Path, *, normalise: bool) -> Opened:
   import torch
 
   from benchmarks import torch_input
