@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from mla_jax.errors import check_choice
 from mla_jax.losses import contrastive, segment
+from mla_jax.losses.attraction import attraction
 from mla_jax.losses.implementations import IMPLEMENTATIONS
 from mla_jax.losses.types import LossOutput, Side
 from mla_jax.models.mla import Embeddings
@@ -30,6 +31,7 @@ class LossSettings:
   duplicates: str
   label_smoothing: float
   global_kind: str
+  global_attraction: float
   segment_pairing: str
   segment_variant: str
   segment_temperature: float
@@ -60,7 +62,7 @@ def align(
     batch: Batch,
     mesh: Mesh,
 ) -> tuple[jax.Array, Metrics]:
-  """`global_weight * global + segment_weight * segment`, and both apart as metrics.
+  """`global_weight * global + segment_weight * segment`, and their terms apart as metrics.
 
   Args:
     config: of the losses.
@@ -78,15 +80,14 @@ def align(
   total = jnp.float32(0.0)
   metrics: Metrics = {}
   if config.global_weight:
-    output = _global(
+    loss, metrics = _global(
         config,
         Side(video.global_embedding, video_mask, key),
         Side(text.global_embedding, text_mask, text_key),
         scales,
         mesh,
     )
-    total += config.global_weight * output.loss
-    metrics |= _named("global", output)
+    total += config.global_weight * loss
   if config.segment_weight:
     video_side = Side(video.segment_embedding, video.segment_mask & video_mask[:, None], key)
     text_side = Side(text.segment_embedding, text.segment_mask & text_mask[:, None], text_key)
@@ -99,8 +100,9 @@ def align(
 
 def _global(
     config: LossSettings, video: Side, text: Side, scales: Scales, mesh: Mesh
-) -> LossOutput:
-  return _GLOBAL[config.global_kind](
+) -> tuple[jax.Array, Metrics]:
+  """The contrastive loss and, `global_attraction` times, the attraction to a video's own texts."""
+  output = _GLOBAL[config.global_kind](
       video,
       text,
       log_scale=scales.global_log_scale,
@@ -109,6 +111,11 @@ def _global(
       impl=config.impl,
       mesh=mesh,
   )
+  metrics = _named("global", output)
+  if not config.global_attraction:
+    return output.loss, metrics
+  pull = attraction(video, text)
+  return output.loss + config.global_attraction * pull.loss, metrics | _named("attraction", pull)
 
 
 def _segment(
