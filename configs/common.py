@@ -157,7 +157,8 @@ def loss() -> ConfigDict:
   config.duplicates = "positive"  # Or "mask": texts of one video are never each other's negatives.
   config.label_smoothing = 0.0  # Of the answer softmax.
   config.global_kind = "softmax"  # Or "sigmoid".
-  config.global_attraction = 0.0  # Weight of 1 - cosine to one's own texts beside it: small data.
+  # Of the angle between a video and what a pretrained text encoder alone makes of its texts.
+  config.regression_weight = 0.0
   config.segment_pairing = "latent"  # "timed", "latent", or "timed+latent": times where known.
   config.segment_variant = "softmax"  # Of latent: "max", "softmax", "sinkhorn", "mil_nce".
   config.segment_temperature = 0.1

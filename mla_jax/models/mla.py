@@ -35,20 +35,24 @@ class Embeddings:
   global_embedding: Float[Array, "B E"]  # Unit length, float32.
   segment_embedding: Float[Array, "B N E"]  # Unit length, float32.
   segment_mask: Bool[Array, "B N"]
+  # Of texts whose heads begin as the identity: where they begin. Unit length, no gradient.
+  pretrained: Float[Array, "B E"] | None = None
 
 
 @flax.struct.dataclass
 class Encoded(Embeddings):
   """One side of a batch, with the states it is pooled from; zeros at places that are not real."""
 
-  states: Float[Array, "B S D"]
-  mask: Bool[Array, "B S"]
+  states: Float[Array, "B S D"] = flax.struct.field(kw_only=True)
+  mask: Bool[Array, "B S"] = flax.struct.field(kw_only=True)
   words: Float[Array, "B W"] | None = None  # Of a text, where fusion reads them.
 
   @property
   def embeddings(self) -> Embeddings:
     """Without the states."""
-    return Embeddings(self.global_embedding, self.segment_embedding, self.segment_mask)
+    return Embeddings(
+        self.global_embedding, self.segment_embedding, self.segment_mask, self.pretrained
+    )
 
 
 class Heads(nn.Module):
@@ -150,6 +154,8 @@ class MLA(nn.Module):
     states, mask = self.text(text, text_mask, text_states, train=train)
     heads = (self.heads.text_global, self.heads.text_segment)
     encoded = _embed(states, mask, text_segment, segments, *heads, train=train)
+    if self.text_config.identity_heads:
+      encoded = dataclasses.replace(encoded, pretrained=_mean(states, mask))
     if not self.reads_words:
       return encoded
     return dataclasses.replace(encoded, words=self.words(text, encoded.mask))
@@ -230,6 +236,13 @@ class MLA(nn.Module):
     self.scales()
 
   __call__ = init_all
+
+
+def _mean(states: Float[Array, "B S D"], mask: Bool[Array, "B S"]) -> Float[Array, "B D"]:
+  """The plain mean of a row's real states on the unit sphere, without gradient."""
+  real = mask[..., None]
+  mean = jnp.sum(jnp.where(real, states.astype(jnp.float32), 0.0), axis=1)
+  return jax.lax.stop_gradient(pooling.unit(mean, jnp.any(mask, axis=1)))
 
 
 def _embed(

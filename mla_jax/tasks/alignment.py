@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from mla_jax.errors import check_choice
+from mla_jax.errors import UserError, check_choice
 from mla_jax.losses import contrastive, segment
-from mla_jax.losses.attraction import attraction
 from mla_jax.losses.implementations import IMPLEMENTATIONS
+from mla_jax.losses.regression import regression
 from mla_jax.losses.types import LossOutput, Side
 from mla_jax.models.mla import Embeddings
 from mla_jax.models.scales import Scales
@@ -31,7 +31,7 @@ class LossSettings:
   duplicates: str
   label_smoothing: float
   global_kind: str
-  global_attraction: float
+  regression_weight: float
   segment_pairing: str
   segment_variant: str
   segment_temperature: float
@@ -80,14 +80,22 @@ def align(
   total = jnp.float32(0.0)
   metrics: Metrics = {}
   if config.global_weight:
-    loss, metrics = _global(
+    output = _global(
         config,
         Side(video.global_embedding, video_mask, key),
         Side(text.global_embedding, text_mask, text_key),
         scales,
         mesh,
     )
-    total += config.global_weight * loss
+    total += config.global_weight * output.loss
+    metrics |= _named("global", output)
+  if config.regression_weight:
+    target = _pretrained(config, text)
+    output = regression(
+        Side(video.global_embedding, video_mask, key), Side(target, text_mask, text_key)
+    )
+    total += config.regression_weight * output.loss
+    metrics |= _named("regression", output)
   if config.segment_weight:
     video_side = Side(video.segment_embedding, video.segment_mask & video_mask[:, None], key)
     text_side = Side(text.segment_embedding, text.segment_mask & text_mask[:, None], text_key)
@@ -100,9 +108,8 @@ def align(
 
 def _global(
     config: LossSettings, video: Side, text: Side, scales: Scales, mesh: Mesh
-) -> tuple[jax.Array, Metrics]:
-  """The contrastive loss and, `global_attraction` times, the attraction to a video's own texts."""
-  output = _GLOBAL[config.global_kind](
+) -> LossOutput:
+  return _GLOBAL[config.global_kind](
       video,
       text,
       log_scale=scales.global_log_scale,
@@ -111,11 +118,15 @@ def _global(
       impl=config.impl,
       mesh=mesh,
   )
-  metrics = _named("global", output)
-  if not config.global_attraction:
-    return output.loss, metrics
-  pull = attraction(video, text)
-  return output.loss + config.global_attraction * pull.loss, metrics | _named("attraction", pull)
+
+
+def _pretrained(config: LossSettings, text: Embeddings) -> jax.Array:
+  if text.pretrained is None:
+    raise UserError(
+        f"loss.regression_weight={config.regression_weight}: needs the space of a pretrained text"
+        " encoder: set model.text.identity_heads, or the weight to 0"
+    )
+  return text.pretrained
 
 
 def _segment(

@@ -71,23 +71,24 @@ def test_the_sum_is_weighted_and_a_zero_weight_leaves_its_level_out():
   assert total == pytest.approx(0.25 * parts["loss/segment_latent"])
 
 
-def test_attraction_is_a_part_of_the_global_level():
+def test_regression_is_beside_the_levels_and_onto_what_was_pretrained():
   video, text, fields = encoded(0, 4, 4), encoded(1, 8, 2), batch(4, captions=2)
-  settings = dataclasses.replace(
-      SETTINGS, global_weight=2.0, segment_weight=0.0, global_attraction=3.0
-  )
+  text = dataclasses.replace(text, pretrained=encoded(2, 8, 2).global_embedding)
+  fields["mask"] = jnp.ones((4, 2), bool).at[0, 1].set(False)
+  settings = dataclasses.replace(SETTINGS, segment_weight=0.0, regression_weight=3.0)
   total, parts = losses(settings, video, text, fields)
   own = np.repeat(np.asarray(video.global_embedding), 2, axis=0)
-  apart = 1.0 - np.sum(own * np.asarray(text.global_embedding), axis=-1)
-  assert parts["loss/attraction"] == pytest.approx(apart.mean(), rel=1e-6)
-  assert total == pytest.approx(2 * (parts["loss/global"] + 3 * parts["loss/attraction"]))
-  contrastive_alone, parts = losses(
-      dataclasses.replace(settings, global_attraction=0.0), video, text, fields
-  )
-  assert "loss/attraction" not in parts
-  assert contrastive_alone == pytest.approx(2 * parts["loss/global"])
-  settings = dataclasses.replace(settings, global_weight=0.0, segment_weight=1.0)
-  assert "loss/attraction" not in losses(settings, video, text, fields)[1]
+  apart = 1.0 - np.sum(own * np.asarray(text.pretrained), axis=-1)
+  assert parts["loss/regression"] == pytest.approx(np.delete(apart, 1).mean(), rel=1e-6)
+  assert total == pytest.approx(parts["loss/global"] + 3 * parts["loss/regression"])
+  without, _ = losses(dataclasses.replace(settings, regression_weight=0.0), video, text, fields)
+  assert without == pytest.approx(parts["loss/global"])
+
+
+def test_regression_onto_a_space_that_is_not_there_is_one_line():
+  settings = dataclasses.replace(SETTINGS, regression_weight=3.0)
+  with pytest.raises(UserError, match=r"regression_weight=3.0: .* set model.text.identity_heads"):
+    losses(settings, encoded(0, 4, 4), encoded(1, 4, 2), batch(4))
 
 
 def test_texts_with_times_go_to_timed_and_the_others_to_latent():

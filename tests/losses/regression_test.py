@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mla_jax.losses.attraction import attraction
+from mla_jax.losses.regression import regression
 from mla_jax.losses.types import Side
 
 
@@ -31,7 +31,7 @@ def test_it_is_the_mean_distance_of_the_real_texts_to_their_video(captions: int)
       if text.mask[j] and video.mask[j // captions]
   ]
   assert 0 < len(apart) < 3 * captions
-  assert float(attraction(video, text).loss) == pytest.approx(np.mean(apart), rel=1e-6)
+  assert float(regression(video, text).loss) == pytest.approx(np.mean(apart), rel=1e-6)
 
 
 def test_it_is_half_the_squared_distance_of_wang_and_isola() -> None:
@@ -39,17 +39,17 @@ def test_it_is_half_the_squared_distance_of_wang_and_isola() -> None:
   video = dataclasses.replace(video, mask=jnp.ones(4, bool))
   text = dataclasses.replace(text, mask=jnp.ones(12, bool))
   squared = np.square(np.repeat(video.embedding, 3, axis=0) - np.asarray(text.embedding)).sum(-1)
-  assert float(attraction(video, text).loss) == pytest.approx(squared.mean() / 2, rel=1e-6)
+  assert float(regression(video, text).loss) == pytest.approx(squared.mean() / 2, rel=1e-6)
 
 
 def test_what_is_not_real_has_no_say_and_no_gradient() -> None:
   video, text = sides()
   nowhere = jnp.where(text.mask[:, None], text.embedding, jnp.nan)
   spoilt = dataclasses.replace(text, embedding=nowhere)
-  assert float(attraction(video, spoilt).loss) == float(attraction(video, text).loss)
+  assert float(regression(video, spoilt).loss) == float(regression(video, text).loss)
 
   def loss(video_embedding: jax.Array, text_embedding: jax.Array) -> jax.Array:
-    return attraction(
+    return regression(
         dataclasses.replace(video, embedding=video_embedding),
         dataclasses.replace(text, embedding=text_embedding),
     ).loss
@@ -64,4 +64,4 @@ def test_what_is_not_real_has_no_say_and_no_gradient() -> None:
 def test_nothing_real_is_nothing_lost() -> None:
   video, text = sides()
   text = dataclasses.replace(text, mask=jnp.zeros(12, bool))
-  assert float(attraction(video, text).loss) == 0.0
+  assert float(regression(video, text).loss) == 0.0

@@ -1,0 +1,25 @@
+"""What the ring allocates on a pod that is not here: `make test-aot` brings the compiler."""
+
+import pytest
+
+from benchmarks import loss_memory
+from tests import extras
+
+pytestmark = pytest.mark.slow
+ROWS = 128  # A chip.
+
+
+@pytest.mark.parametrize("loss", ["softmax", "timed", "latent_softmax"])
+def test_the_ring_needs_no_more_on_a_larger_pod(loss: str) -> None:
+  extras.need("libtpu", "aot")
+  small, large = (loss_memory.measure(loss, "ring", chips, ROWS * chips) for chips in (16, 256))
+  assert 0 < large.temporary < 1.1 * small.temporary
+  assert large.peak < 1.1 * small.peak
+
+
+def test_the_ring_needs_a_twentieth_of_dense_at_most() -> None:
+  extras.need("libtpu", "aot")
+  dense, ring = (
+      loss_memory.measure("latent_max", impl, 16, ROWS * 16) for impl in ("dense", "ring")
+  )
+  assert 0 < ring.temporary < 0.05 * dense.temporary
