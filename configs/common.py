@@ -110,6 +110,10 @@ def model() -> ConfigDict:
       "feature_width": 1280,
       "feature_dropout": 0.0,  # Of the features, and of the hidden layer that follows.
       "head_hidden": 0,  # Width of an MLP from what is pooled to the shared space; 0: a projection.
+      # Beside the encoder, of features: an MLP of this width that guesses where a pretrained text
+      # encoder has a clip's texts, and its dropout; 0: none. See eval.regression_score.
+      "regressor_hidden": 0,
+      "regressor_dropout": 0.5,
       "patch_size": 16,
       "frame_layers": 4,
       "motion": False,  # Pixels only: show each patch what changed since the frame before.
@@ -157,8 +161,6 @@ def loss() -> ConfigDict:
   config.duplicates = "positive"  # Or "mask": texts of one video are never each other's negatives.
   config.label_smoothing = 0.0  # Of the answer softmax.
   config.global_kind = "softmax"  # Or "sigmoid".
-  # Of the angle between a video and what a pretrained text encoder alone makes of its texts.
-  config.regression_weight = 0.0
   config.segment_pairing = "latent"  # "timed", "latent", or "timed+latent": times where known.
   config.segment_variant = "softmax"  # Of latent: "max", "softmax", "sinkhorn", "mil_nce".
   config.segment_temperature = 0.1
@@ -211,6 +213,7 @@ def evaluation() -> ConfigDict:
       "moments": "windows",
       "nms": 0.5,  # Localisation: of two windows that overlap by more IoU the better one counts.
       "segment_score": 0.0,  # Retrieval: weight of the segments' score beside the global cosine.
+      "regression_score": 0.0,  # Likewise of the cosine between the regressor's guess and a text.
       # Retrieval: "dual_softmax", "sinkhorn": rows beside the plain ones; they see all queries.
       "rescoring": (),
   })

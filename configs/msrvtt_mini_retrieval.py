@@ -56,5 +56,7 @@ def _sentences_known(config: ConfigDict) -> None:
   # Some videos have no text but questions.
   config.data.sources.questions = common.source("qa", "train", 32, unit="video")
   config.model.text.identity_heads = True
+  config.model.video.regressor_hidden = 2048
+  config.eval.regression_score = 1.0
   config.model.dropout = config.model.text.token_dropout = 0.0
   config.train.eval_every = config.train.checkpoint_every = 200

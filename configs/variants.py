@@ -26,7 +26,8 @@ def small_pixels(config: ConfigDict, *, rows: dict[str, int]) -> None:
 def _resize(config: ConfigDict, width: int) -> None:
   """Another width of the model and of the shared space, which is then no text encoder's own."""
   config.model.width = config.model.embed_dim = width
-  config.model.text.identity_heads, config.loss.regression_weight = False, 0.0
+  config.model.text.identity_heads = False
+  config.model.video.regressor_hidden, config.eval.regression_score = 0, 0.0
 
 
 def regularise(config: ConfigDict) -> None:

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from mla_jax import blocks, sharding
+from mla_jax.data.sources import Source
 from mla_jax.data.text_states import DistinctTexts
 from mla_jax.models.mla import MLA
 from mla_jax.run import Run
@@ -15,15 +16,36 @@ from mla_jax.run import Run
 _BATCH = 256
 _LEAST_SPREAD = 0.01  # Of the channels' mean.
 _EPSILON = 1e-6
-_WORDS = "fusion/words"
+_WORDS, _FEATURES = "fusion/words", "heads/regressor/standard"
+_VIDEOS = 4096  # Enough for means and spreads: at most twice as many are read.
 
 
 def patterns(model: MLA) -> tuple[str, ...]:
   """Patterns over the paths of these parameters: no optimizer changes them."""
-  return (f"{_WORDS}/(mean|spread)",) if model.reads_words else ()
+  words = (f"{_WORDS}/(mean|spread)",) if model.reads_words else ()
+  return (*words, f"{_FEATURES}/(mean|spread)") if model.regresses else words
 
 
-def compute(run: Run, texts: DistinctTexts, params: Any) -> Mapping[str, np.ndarray]:
+def of_features(run: Run, sources: tuple[Source, ...]) -> Mapping[str, np.ndarray]:
+  """Their values by path, float32, for a model with a regressor: of videos' mean frames.
+
+  Args:
+    run: to train; its media are features.
+    sources: of the training rows.
+  """
+  media = run.reader.media
+  assert media is not None  # Else no such model is built.
+  videos = np.unique(np.concatenate([source.own.texts.videos for source in sources]))
+  videos = videos[:: max(len(videos) // _VIDEOS, 1)]
+  means = [
+      np.mean(np.asarray(media.parse(raw).payload, np.float32), axis=0)
+      for first in range(0, len(videos), _BATCH)
+      for raw in media.read(videos[first : first + _BATCH])
+  ]
+  return _moments(_FEATURES, np.stack(means))
+
+
+def of_words(run: Run, texts: DistinctTexts, params: Any) -> Mapping[str, np.ndarray]:
   """Their values by path, float32, for a model that reads words.
 
   Args:
@@ -31,14 +53,14 @@ def compute(run: Run, texts: DistinctTexts, params: Any) -> Mapping[str, np.ndar
     texts: all that a step may draw.
     params: of the model, its frozen text encoder filled in.
   """
-  words = _words(run, params, *texts)
-  mean, spread = words.mean(axis=0, dtype=np.float64), words.std(axis=0, dtype=np.float64)
+  return _moments(_WORDS, _words(run, params, *texts))
+
+
+def _moments(path: str, values: np.ndarray) -> Mapping[str, np.ndarray]:
+  mean, spread = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
   # A channel that hardly varies here may elsewhere.
   spread = np.maximum(spread, max(_LEAST_SPREAD * spread.mean(), _EPSILON))
-  return {
-      f"{_WORDS}/mean": mean.astype(np.float32),
-      f"{_WORDS}/spread": spread.astype(np.float32),
-  }
+  return {f"{path}/mean": mean.astype(np.float32), f"{path}/spread": spread.astype(np.float32)}
 
 
 def _words(run: Run, params: Any, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -36,6 +36,7 @@ def train_step_flops(config: ConfigDict, rows: int) -> Count:
       parts["heads"] = _heads(config, rows, slots, scored=by_cosine * asked)
     if aligns:
       parts["losses"] = _losses(config, rows, slots)
+      parts["regressor"] = _regressor(config, rows)
   if asks and not by_cosine:
     parts["fusion"] = _fusion(config, asked)
   if config.task == "localisation" and scoring == "head":
@@ -112,6 +113,12 @@ def _heads(config: ConfigDict, rows: int, texts: int, scored: int) -> float:
     pooled = _pool(places, groups, model.width, model.fusion.heads)
     count += many * (pooled + 2 * groups * product)
   return 3 * count
+
+
+def _regressor(config: ConfigDict, rows: int) -> float:
+  """The features, which come first, need no gradient."""
+  hidden = config.model.video.regressor_hidden
+  return 2 * rows * hidden * (2 * config.model.video.feature_width + 3 * config.model.embed_dim)
 
 
 def _losses(config: ConfigDict, rows: int, texts: int) -> float:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
+import numpy as np
 import optax
 
 from mla_jax import (
@@ -102,9 +103,11 @@ class Training:
     )
     state = new_state(model, self.run.config, self.run.mesh, self.tx)
     state = train_state_lib.replace_params(state, weights)
-    if not model.reads_words:
-      return state
-    values = data_parameters.compute(self.run, self.texts, state.params)
+    values: dict[str, np.ndarray] = {}
+    if model.reads_words:
+      values |= data_parameters.of_words(self.run, self.texts, state.params)
+    if model.regresses:
+      values |= data_parameters.of_features(self.run, self.sources)
     return train_state_lib.replace_params(state, values)
 
   @functools.cached_property

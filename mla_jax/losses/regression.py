@@ -1,4 +1,4 @@
-"""What draws a video to where a pretrained text encoder has its texts, whatever the batch holds."""
+"""What draws a guess to where a pretrained text encoder has the texts, whatever the batch holds."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -7,7 +7,7 @@ from mla_jax.losses.types import LossOutput, Side
 
 
 def regression(video: Side, target: Side) -> LossOutput:
-  """One minus the cosine of a video and the targets of its texts.
+  """One minus the cosine of what is guessed of a video and the targets of its texts.
 
   A contrastive loss stops to pull where no negative is close any more, which in a set that is seen
   often is soon. This goes on to the mean of a video's targets, as ridge regression onto sentence

@@ -64,6 +64,12 @@ def _check(config: ConfigDict, text: text_encoder.TextConfig) -> None:
         f"model.text.identity_heads: text.width {text.width}, model.width {config.width} and"
         f" embed_dim {config.embed_dim} must be the same: change them, or leave it out"
     )
+  guessed = config.video.kind == "features" and text.identity_heads
+  if config.video.regressor_hidden and not guessed:
+    raise UserError(
+        "model.video.regressor_hidden: guesses from features where a pretrained text encoder has"
+        " texts: set model.video.kind='features' and model.text.identity_heads, or leave it out"
+    )
   whole, hidden = ("width", config.width), ("fusion.hidden", config.fusion.hidden)
   for part, (name, width) in (("video", whole), ("fusion", whole), ("fusion", hidden)):
     heads = config[part].heads

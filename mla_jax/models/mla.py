@@ -17,6 +17,7 @@ from mla_jax.models import (
     layers,
     pooling,
     primitives,
+    regressor,
     text_encoder,
     video_encoder,
 )
@@ -35,7 +36,8 @@ class Embeddings:
   global_embedding: Float[Array, "B E"]  # Unit length, float32.
   segment_embedding: Float[Array, "B N E"]  # Unit length, float32.
   segment_mask: Bool[Array, "B N"]
-  # Of texts whose heads begin as the identity: where they begin. Unit length, no gradient.
+  # With a regressor, in the space of the pretrained text encoder: where texts are (no gradient), or
+  # where those of a clip are guessed to be. Unit length, float32.
   pretrained: Float[Array, "B E"] | None = None
 
 
@@ -76,6 +78,13 @@ class Heads(nn.Module):
       hidden, dropout = self.video_config.head_hidden, self.video_config.feature_dropout
       self.video_global = head(hidden=hidden, dropout=dropout)
       self.video_segment = head(hidden=hidden, dropout=dropout)
+      if self.video_config.regressor_hidden:
+        self.regressor = regressor.Regressor(
+            self.video_config.regressor_hidden,
+            self.embed_dim,
+            self.video_config.regressor_dropout,
+            self.common.dtype,
+        )
     if self.num_answers and self.head in _ANSWER_HEADS:
       answer = _ANSWER_HEADS[self.head]
       self.answer = answer(self.common, self.num_answers, self.pool_heads)
@@ -135,7 +144,12 @@ class MLA(nn.Module):
       raise UserError("model.use_video: is False and a video is to be encoded: set it to True")
     states = self.video(video, frame_mask, frame_time, train=train)
     heads = (self.heads.video_global, self.heads.video_segment)
-    return _embed(states, frame_mask, frame_segment, segments, *heads, train=train)
+    encoded = _embed(states, frame_mask, frame_segment, segments, *heads, train=train)
+    if not self.regresses:
+      return encoded
+    return dataclasses.replace(
+        encoded, pretrained=self.heads.regressor(video, frame_mask, train=train)
+    )
 
   def encode_text(
       self,
@@ -154,8 +168,10 @@ class MLA(nn.Module):
     states, mask = self.text(text, text_mask, text_states, train=train)
     heads = (self.heads.text_global, self.heads.text_segment)
     encoded = _embed(states, mask, text_segment, segments, *heads, train=train)
-    if self.text_config.identity_heads:
-      encoded = dataclasses.replace(encoded, pretrained=_mean(states, mask))
+    if self.regresses:
+      mean = regressor.mean_place(states, mask)
+      target = jax.lax.stop_gradient(pooling.unit(mean, jnp.any(mask, axis=1)))
+      encoded = dataclasses.replace(encoded, pretrained=target)
     if not self.reads_words:
       return encoded
     return dataclasses.replace(encoded, words=self.words(text, encoded.mask))
@@ -169,6 +185,11 @@ class MLA(nn.Module):
   def reads_words(self) -> bool:
     """Whether there is a fusion, and it reads the tokens of a text beside its states."""
     return bool(self.num_answers) and self.fusion_config.words
+
+  @property
+  def regresses(self) -> bool:
+    """Whether the place of a clip's texts in the pretrained space is guessed too."""
+    return self.use_video and self.video_config.regressor_hidden > 0
 
   def answer_logits(
       self, text: Encoded, video: Encoded | None, *, train: bool
@@ -236,13 +257,6 @@ class MLA(nn.Module):
     self.scales()
 
   __call__ = init_all
-
-
-def _mean(states: Float[Array, "B S D"], mask: Bool[Array, "B S"]) -> Float[Array, "B D"]:
-  """The plain mean of a row's real states on the unit sphere, without gradient."""
-  real = mask[..., None]
-  mean = jnp.sum(jnp.where(real, states.astype(jnp.float32), 0.0), axis=1)
-  return jax.lax.stop_gradient(pooling.unit(mean, jnp.any(mask, axis=1)))
 
 
 def _embed(

@@ -21,6 +21,8 @@ class VideoConfig:
   feature_width: int
   feature_dropout: float
   head_hidden: int  # Of the MLP from what is pooled to the shared space; 0: a projection.
+  regressor_hidden: int  # Of the MLP to the space of a pretrained text encoder; 0: there is none.
+  regressor_dropout: float
   patch_size: int
   frame_layers: int
   motion: bool

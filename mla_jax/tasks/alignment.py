@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from mla_jax.errors import UserError, check_choice
+from mla_jax.errors import check_choice
 from mla_jax.losses import contrastive, segment
 from mla_jax.losses.implementations import IMPLEMENTATIONS
 from mla_jax.losses.regression import regression
@@ -31,7 +31,6 @@ class LossSettings:
   duplicates: str
   label_smoothing: float
   global_kind: str
-  regression_weight: float
   segment_pairing: str
   segment_variant: str
   segment_temperature: float
@@ -64,6 +63,8 @@ def align(
 ) -> tuple[jax.Array, Metrics]:
   """`global_weight * global + segment_weight * segment`, and their terms apart as metrics.
 
+  With a regressor its loss is added: it has no parameter in common with the rest.
+
   Args:
     config: of the losses.
     video: B encoded videos.
@@ -89,12 +90,11 @@ def align(
     )
     total += config.global_weight * output.loss
     metrics |= _named("global", output)
-  if config.regression_weight:
-    target = _pretrained(config, text)
+  if video.pretrained is not None and text.pretrained is not None:
     output = regression(
-        Side(video.global_embedding, video_mask, key), Side(target, text_mask, text_key)
+        Side(video.pretrained, video_mask, key), Side(text.pretrained, text_mask, text_key)
     )
-    total += config.regression_weight * output.loss
+    total += output.loss
     metrics |= _named("regression", output)
   if config.segment_weight:
     video_side = Side(video.segment_embedding, video.segment_mask & video_mask[:, None], key)
@@ -118,15 +118,6 @@ def _global(
       impl=config.impl,
       mesh=mesh,
   )
-
-
-def _pretrained(config: LossSettings, text: Embeddings) -> jax.Array:
-  if text.pretrained is None:
-    raise UserError(
-        f"loss.regression_weight={config.regression_weight}: needs the space of a pretrained text"
-        " encoder: set model.text.identity_heads, or the weight to 0"
-    )
-  return text.pretrained
 
 
 def _segment(

@@ -55,6 +55,7 @@ class Sizes:
     batch: rows of an evaluation batch.
     resamples: of the bootstrap.
     segment_score: of retrieval, the weight of the segments' score beside the global cosine.
+    regression_score: likewise of the cosine of the regressor's guess and a text.
     rescoring: of retrieval, what gets rows of its own, see `evals.rescoring`.
     candidates: K, room for a question's.
     subtitles: of multiple choice, which are read (`data.subtitles`).
@@ -69,6 +70,7 @@ class Sizes:
   batch: int
   resamples: int
   segment_score: float
+  regression_score: float
   rescoring: tuple[str, ...]
   candidates: int
   subtitles: str
@@ -85,9 +87,9 @@ class Sizes:
     if config.data.candidates < 1:
       raise UserError(f"data.candidates={config.data.candidates}: must be at least 1")
     check_subtitles(config.data.subtitles, config.task)
-    weight = config.eval.segment_score
-    if not 0 <= weight < math.inf:
-      raise UserError(f"eval.segment_score={weight}: must be 0 (global score alone) or more")
+    for name in ("segment_score", "regression_score"):
+      if not 0 <= config.eval[name] < math.inf:
+        raise UserError(f"eval.{name}={config.eval[name]}: must be 0 (global score alone) or more")
     for name in config.eval.rescoring:
       check_choice("eval.rescoring", name, METHODS)
     return cls(
@@ -96,7 +98,8 @@ class Sizes:
         text_segments=config.data.text_segments,
         batch=config.eval.batch_size,
         resamples=config.eval.bootstrap,
-        segment_score=weight,
+        segment_score=config.eval.segment_score,
+        regression_score=config.eval.regression_score,
         rescoring=tuple(config.eval.rescoring),
         candidates=config.data.candidates,
         subtitles=config.data.subtitles,

@@ -1,13 +1,15 @@
 """Text-video retrieval: alignment is the task's own loss, the embeddings are the index.
 
-The score of a text and a video is the cosine of their global embeddings, to which
-`eval.segment_score` times their segments' latent score can be added. The ways of rescoring that
+The score of a text and a video is the cosine of their global embeddings. That of the regressor's
+guess can be averaged with it (`eval.regression_score`) and `eval.segment_score` times their
+segments' latent score be added. The ways of rescoring that
 `eval.rescoring` names get rows of their own; the main score knows nothing of them.
 """
 
 from collections.abc import Callable
 import dataclasses
 import functools
+import math
 from typing import Any, TypeAlias
 
 import jax
@@ -73,12 +75,17 @@ class Retrieval(Task):
 
   def evaluator(self, model: MLA, mesh: jax.sharding.Mesh, reader: Reader) -> Evaluate:
     sizes, with_segments = self.sizes, self.sizes.segment_score > 0
+    if sizes.regression_score and not model.regresses:
+      raise UserError(
+          f"eval.regression_score={sizes.regression_score}: the model has no regressor: set it to 0"
+          " (or model.video.regressor_hidden, and train)"
+      )
 
     @jax.jit
     def embed_video(params: Params, batch: Batch) -> Embedded:
       def forward(module: MLA) -> Embedded:
         video = encode_video(module, batch, segments=sizes.video_segments, train=False)
-        return _embedded(video, with_segments)
+        return _embedded(video, sizes)
 
       return apply(model, params, forward)
 
@@ -86,7 +93,7 @@ class Retrieval(Task):
     def embed_text(params: Params, batch: Batch) -> Embedded:
       def forward(module: MLA) -> Embedded:
         text = encode_text(module, batch, segments=sizes.text_segments, train=False)
-        return _embedded(text, with_segments)
+        return _embedded(text, sizes)
 
       return apply(model, params, forward)
 
@@ -124,11 +131,20 @@ class Retrieval(Task):
 Embedded: TypeAlias = dict[str, Any]
 
 
-def _embedded(encoded: Encoded, with_segments: bool) -> Embedded:
-  whole = {"whole": encoded.global_embedding}
-  if not with_segments:
+def _embedded(encoded: Encoded, sizes: Sizes) -> Embedded:
+  embedded = {"whole": _whole(encoded, sizes.regression_score)}
+  if not sizes.segment_score:
+    return embedded
+  return embedded | {"parts": encoded.segment_embedding, "real": encoded.segment_mask}
+
+
+def _whole(encoded: Encoded, weight: float) -> jax.Array:
+  """`[B, E]`; `[B, 2 E]` whose products are means of two cosines, the regressor's `weight`ed."""
+  whole, pretrained = encoded.global_embedding, encoded.pretrained
+  if not weight or pretrained is None:
     return whole
-  return whole | {"parts": encoded.segment_embedding, "real": encoded.segment_mask}
+  both = jnp.concatenate([whole, math.sqrt(weight) * pretrained], axis=-1)
+  return both / math.sqrt(1.0 + weight)
 
 
 def _distractors(

@@ -71,24 +71,20 @@ def test_the_sum_is_weighted_and_a_zero_weight_leaves_its_level_out():
   assert total == pytest.approx(0.25 * parts["loss/segment_latent"])
 
 
-def test_regression_is_beside_the_levels_and_onto_what_was_pretrained():
+def test_what_is_guessed_of_a_video_is_drawn_to_its_texts_beside_the_levels():
   video, text, fields = encoded(0, 4, 4), encoded(1, 8, 2), batch(4, captions=2)
+  without, parts = losses(SETTINGS, video, text, fields)
+  assert "loss/regression" not in parts
+  video = dataclasses.replace(video, pretrained=encoded(3, 4, 4).global_embedding)
   text = dataclasses.replace(text, pretrained=encoded(2, 8, 2).global_embedding)
-  fields["mask"] = jnp.ones((4, 2), bool).at[0, 1].set(False)
-  settings = dataclasses.replace(SETTINGS, segment_weight=0.0, regression_weight=3.0)
-  total, parts = losses(settings, video, text, fields)
-  own = np.repeat(np.asarray(video.global_embedding), 2, axis=0)
+  total, parts = losses(SETTINGS, video, text, fields)
+  own = np.repeat(np.asarray(video.pretrained), 2, axis=0)
   apart = 1.0 - np.sum(own * np.asarray(text.pretrained), axis=-1)
+  assert parts["loss/regression"] == pytest.approx(apart.mean(), rel=1e-6)
+  assert total == pytest.approx(without + parts["loss/regression"])
+  fields["mask"] = jnp.ones((4, 2), bool).at[0, 1].set(False)
+  _, parts = losses(SETTINGS, video, text, fields)
   assert parts["loss/regression"] == pytest.approx(np.delete(apart, 1).mean(), rel=1e-6)
-  assert total == pytest.approx(parts["loss/global"] + 3 * parts["loss/regression"])
-  without, _ = losses(dataclasses.replace(settings, regression_weight=0.0), video, text, fields)
-  assert without == pytest.approx(parts["loss/global"])
-
-
-def test_regression_onto_a_space_that_is_not_there_is_one_line():
-  settings = dataclasses.replace(SETTINGS, regression_weight=3.0)
-  with pytest.raises(UserError, match=r"regression_weight=3.0: .* set model.text.identity_heads"):
-    losses(settings, encoded(0, 4, 4), encoded(1, 4, 2), batch(4))
 
 
 def test_texts_with_times_go_to_timed_and_the_others_to_latent():
