@@ -35,8 +35,8 @@ def train_step_flops(config: ConfigDict, rows: int) -> Count:
     if aligns or by_cosine:
       parts["heads"] = _heads(config, rows, slots, scored=by_cosine * asked)
     if aligns:
+      parts["heads"] += _regressor(config, rows)
       parts["losses"] = _losses(config, rows, slots)
-      parts["regressor"] = _regressor(config, rows)
   if asks and not by_cosine:
     parts["fusion"] = _fusion(config, asked)
   if config.task == "localisation" and scoring == "head":

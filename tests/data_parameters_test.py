@@ -9,6 +9,7 @@ from mla_jax.data import sources
 from tests import bert_checkpoint, tiny
 
 NAMES = ("fusion/words/mean", "fusion/words/spread")
+FEATURES = ("heads/regressor/standard/mean", "heads/regressor/standard/spread")
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +84,29 @@ def test_a_model_that_reads_no_words_has_none(config, tmp_path):
   run, opened = open_run(without, tmp_path / "run")
   assert data_parameters.patterns(run.model) == ()
   assert not set(NAMES) & set(sharding.named_leaves(params_of(run, opened)))
+
+
+@pytest.mark.parametrize("batch", [256, 5])  # Which does not divide the number of videos.
+def test_features_are_standardised_over_the_training_videos(config, tmp_path, monkeypatch, batch):
+  monkeypatch.setattr(data_parameters, "_BATCH", batch)
+  width = bert_checkpoint.SIZES["hidden_size"]
+  with_regressor = config.copy_and_resolve_references()
+  model = with_regressor.model
+  model.width = model.embed_dim = model.text.width = width
+  model.text.identity_heads, model.video.regressor_hidden = True, 4
+  run, opened = open_run(with_regressor, tmp_path / "run")
+  named = sharding.named_leaves(params_of(run, opened))
+  (texts,) = (source.own.texts for source in opened)
+  videos = sorted(set(texts.videos.tolist()))
+  assert 4 < len(videos) < len(run.reader.media) and len(videos) % 5
+  means = [
+      run.reader.media.parse(raw).payload.astype(np.float64).mean(axis=0)
+      for raw in run.reader.media.read(videos)
+  ]
+  np.testing.assert_allclose(named[FEATURES[0]], np.mean(means, axis=0), atol=1e-5)
+  np.testing.assert_allclose(named[FEATURES[1]], np.std(means, axis=0), rtol=1e-4)
+  train_lib.train(with_regressor, tmp_path / "run")
+  kept = sharding.named_leaves(params_of(run, opened))
+  for name in FEATURES:
+    np.testing.assert_array_equal(kept[name], named[name])
+  assert np.any(np.asarray(kept["heads/regressor/hidden/bias"]) != 0)

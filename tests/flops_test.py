@@ -29,6 +29,7 @@ def _config(task: str, changes: dict[str, Any]) -> Any:
 PIXELS = {"model.video.kind": "pixels", "data.image_size": 64, "model.video.motion": True}
 NOT_ALIGNED = {"loss.global_weight": 0.0, "loss.segment_weight": 0.0}
 BERT = {"model.text.kind": "bert", "model.text.width": 384}
+REGRESSOR = BERT | {"model.text.identity_heads": True, "model.video.regressor_hidden": 2048}
 FROZEN = BERT | {"model.text.frozen_layers": 0, "model.text.pretrained": "a folder"}
 WORDS = FROZEN | {"model.fusion.words": True, "model.fusion.hidden": 512}
 SPANS = {"model.head": "span", "model.num_answers": 2, "loss.segment_pairing": "timed+latent"}
@@ -41,6 +42,7 @@ SPANS = {"model.head": "span", "model.num_answers": 2, "loss.segment_pairing": "
         ("retrieval", PIXELS | {"loss.segment_weight": 0.0}),
         ("retrieval", {"model.video.head_hidden": 1536, "data.captions": 2}),
         ("retrieval", BERT | {"loss.segment_weight": 0.0}),
+        ("retrieval", REGRESSOR | {"data.captions": 2, "model.text.layers": 1}),
         ("open_ended_qa", PIXELS | {"model.video.frame_layers": 1}),
         ("open_ended_qa", {"model.fusion.layers": 4, "model.video.temporal_layers": 3}),
         ("open_ended_qa", {"model.fusion.kind": "late", "data.num_frames": 16}),

@@ -1,5 +1,6 @@
 """Retrieval's evaluation of a model: its rows against numpy on the embeddings it collected."""
 
+from collections.abc import Mapping
 import pathlib
 from typing import Any
 
@@ -24,9 +25,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
   )
 
 
-def evaluate(data: pathlib.Path, workdir: pathlib.Path, **changes: Any):
+def evaluate(
+    data: pathlib.Path, workdir: pathlib.Path, model: Mapping[str, Any] = {}, **changes: Any
+):
   fixed = {"data.dir": str(data), "model.video.feature_width": tiny.FEATURES}
   changed = {f"eval.{key}": value for key, value in changes.items()}
+  changed |= {f"model.{key}": value for key, value in model.items()}
   config = config_lib.load_config("configs/msrvtt_mini_retrieval.py:debug", fixed | changed)
   workdir.mkdir(exist_ok=True)
   run_lib.start_workdir(config, workdir)
@@ -34,6 +38,19 @@ def evaluate(data: pathlib.Path, workdir: pathlib.Path, **changes: Any):
   params = jax.jit(train_step.init_params(run.model, config))()
   texts = run_lib.open_evaluated(run)
   return run.evaluate(params, texts), texts
+
+
+def collected(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, np.ndarray]]:
+  """What evaluations collect from now on: videos, then texts."""
+  kept: list[dict[str, np.ndarray]] = []
+
+  def keep(*arguments: Any) -> Any:
+    kept.append(collect(*arguments))
+    return kept[-1]
+
+  collect = retrieval.collect
+  monkeypatch.setattr(retrieval, "collect", keep)
+  return kept
 
 
 def softmax(values: np.ndarray, axis: int) -> np.ndarray:
@@ -56,14 +73,7 @@ def recall_at_1(scores: np.ndarray, owner: np.ndarray) -> tuple[float, float]:
 
 
 def test_rescoring_has_rows_of_its_own_and_does_not_choose(data, tmp_path, monkeypatch) -> None:
-  kept = []
-
-  def keep(*arguments: Any) -> Any:
-    kept.append(collect(*arguments))
-    return kept[-1]
-
-  collect = retrieval.collect
-  monkeypatch.setattr(retrieval, "collect", keep)
+  kept = collected(monkeypatch)
   evaluation, texts = evaluate(data, tmp_path, rescoring=("dual_softmax", "sinkhorn"))
   found = evaluation.metrics
   assert evaluation.main == pytest.approx(
@@ -102,3 +112,27 @@ def test_rescoring_reads_the_scores_that_rank(data, tmp_path) -> None:
 def test_an_unknown_way_of_rescoring_is_one_line(data, tmp_path) -> None:
   with pytest.raises(UserError, match=r"eval.rescoring='dual-softmax'.*mean 'dual_softmax'"):
     evaluate(data, tmp_path, rescoring=("dual-softmax",))
+
+
+REGRESSOR = {
+    "text.kind": "bert", "text.width": 32, "text.identity_heads": True, "video.regressor_hidden": 8,
+}
+
+
+def test_the_cosine_of_the_regressor_is_weighted_in(data, tmp_path, monkeypatch) -> None:
+  kept = collected(monkeypatch)
+  evaluate(data, tmp_path / "global", REGRESSOR)
+  for weight in (0.5, 1e6):
+    evaluate(data, tmp_path / str(weight), REGRESSOR, regression_score=weight)
+  whole = [found["whole"].astype(np.float64) for found in kept]
+  cosines = [text @ video.T for video, text in zip(whole[::2], whole[1::2], strict=True)]
+  assert whole[0].shape[1] == 32 and whole[2].shape[1] == 64
+  of_global, both, of_regressor = cosines
+  np.testing.assert_allclose(both, (of_global + 0.5 * of_regressor) / 1.5, atol=1e-5)
+  assert np.abs(of_global - of_regressor).max() > 0.1
+  np.testing.assert_allclose(np.linalg.norm(whole[2], axis=1), 1.0, atol=1e-5)
+
+
+def test_the_score_of_a_regressor_that_is_not_there_is_one_line(data, tmp_path) -> None:
+  with pytest.raises(UserError, match=r"regression_score=0.5: the model has no regressor"):
+    evaluate(data, tmp_path, regression_score=0.5)
