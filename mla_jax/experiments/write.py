@@ -111,17 +111,27 @@ def _label(experiment: Experiment, row: CellScores) -> str:
 def _notes(
     experiment: Experiment, outcomes: Sequence[Outcome], more: Sequence[str]
 ) -> list[str]:
-  seeds = ", ".join(map(str, experiment.seeds))
   lines = [
-      f"Seeds {seeds}: mean, deviation of the seeds and, in brackets, the 95 % interval over seeds "
-      f"and videos. Differences to `{experiment.baseline}` are paired by seed and example; their "
-      "interval and p have seeds and videos as crossed random effects.",
+      f"{_explained(experiment.seeds)} Differences to `{experiment.baseline}` are paired by seed "
+      "and example; their interval and p have seeds and videos as crossed random effects.",
       *notes.code(outcomes),
       *more,
   ]
   failed = [outcome for outcome in outcomes if outcome.error]
   lines += [f"Failed: {outcome.run.name}: {outcome.error}" for outcome in failed]
   return [line for note in lines for line in (note, "")][:-1]
+
+
+def _explained(seeds: Sequence[int]) -> str:
+  if len(seeds) == 1:
+    return (
+        f"One seed, {seeds[0]}: mean and, in brackets, the 95 % interval over videos; of other "
+        "seeds it says nothing."
+    )
+  return (
+      f"Seeds {', '.join(map(str, seeds))}: mean, deviation of the seeds and, in brackets, the "
+      "95 % interval over seeds and videos."
+  )
 
 
 def _names(experiment: Experiment) -> tuple[str, ...]:
@@ -142,7 +152,8 @@ def _cells(experiment: Experiment, row: CellScores, name: str) -> list[str]:
 
 
 def _value(score: Score) -> str:
-  text = f"{score.mean:.2f} ± {score.deviation:.2f}"
+  several = len(score.by_seed) > 1
+  text = f"{score.mean:.2f} ± {score.deviation:.2f}" if several else f"{score.mean:.2f}"
   return text + (f" [{score.interval[0]:.1f}, {score.interval[1]:.1f}]" if score.interval else "")
 
 

@@ -159,6 +159,14 @@ def test_the_files_hold_every_number(tmp_path):
   assert "75.00 ± 35.36" in (tmp_path / "out" / "results.md").read_text()
 
 
+def test_one_seed_shows_no_deviation_of_seeds(tmp_path):
+  outcomes = [outcome(tmp_path, cell, 0, [0, 1]) for cell in ("a", "b")]
+  one = experiment(seeds=(0,))
+  text = write.markdown(one, "cmd", outcomes, analysis.analyse(one, outcomes))
+  assert "| a | 50.00 [" in text and "±" not in text
+  assert "One seed, 0: mean and, in brackets, the 95 % interval over videos; of other seeds" in text
+
+
 @pytest.mark.parametrize(("logged", "pictures"), [({}, 1), ({"dev_score": 0.5}, 2)])
 def test_curves_of_what_was_logged(tmp_path, logged, pictures):
   outcomes = [outcome(tmp_path, cell, 0, [0, 1]) for cell in ("a", "b")]
