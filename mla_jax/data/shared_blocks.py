@@ -46,7 +46,7 @@ class Packed:
   Attributes:
     rest: the fields that are not in a block: strings, or all where there was none with room.
     places: of the others.
-    size: bytes of a block with room for such a batch.
+    size: bytes of a block with room for such a batch; 0 where there can be none.
   """
 
   rest: Fields
@@ -60,14 +60,17 @@ def new_block(size: int) -> Block | None:
 
 
 def pack(batch: Fields, key: Key | None) -> Packed:
-  """In a worker: puts arrays into that block, if there is one with room."""
+  """In a worker: puts arrays into that block, if there is one with room that it can map."""
   places: dict[str, Place] = {}
   size = 0
   for name, array in batch.items():
     if not array.dtype.hasobject:
       start = -(-size // _ALIGNED) * _ALIGNED
       places[name], size = (start, array.shape, array.dtype), start + array.nbytes
-  room = _mapped(key) if key else None
+  try:
+    room = _mapped(key) if key else None
+  except OSError:  # Where processes may not see each other's files.
+    return Packed(batch, {}, 0)
   if room is None or len(room) < size:
     return Packed(batch, {}, size)
   for name, (start, shape, dtype) in places.items():

@@ -149,6 +149,13 @@ def test_a_block_with_room_takes_all_but_strings() -> None:
   readers.assert_same(shared_blocks.unpack(packed, block), batch)
 
 
+def test_where_a_block_cannot_be_mapped_all_goes_by_the_pipe() -> None:
+  batch = {"video": np.ones(9, np.int8)}
+  packed = shared_blocks.pack(batch, (-1, "/proc/0/fd/nothing"))
+  assert packed.rest is batch and not packed.places
+  assert shared_blocks.new_block(packed.size) is None  # Nor is another one tried at once.
+
+
 def test_blocks_end_with_those_that_use_them() -> None:
   def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))
