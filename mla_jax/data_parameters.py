@@ -42,7 +42,7 @@ def of_features(run: Run, sources: tuple[Source, ...]) -> Mapping[str, np.ndarra
       for first in range(0, len(videos), _BATCH)
       for raw in media.read(videos[first : first + _BATCH])
   ]
-  return _moments(_FEATURES, np.stack(means))
+  return _mean_and_spread(_FEATURES, np.stack(means))
 
 
 def of_words(run: Run, texts: DistinctTexts, params: Any) -> Mapping[str, np.ndarray]:
@@ -53,10 +53,10 @@ def of_words(run: Run, texts: DistinctTexts, params: Any) -> Mapping[str, np.nda
     texts: all that a step may draw.
     params: of the model, its frozen text encoder filled in.
   """
-  return _moments(_WORDS, _words(run, params, *texts))
+  return _mean_and_spread(_WORDS, _words(run, params, *texts))
 
 
-def _moments(path: str, values: np.ndarray) -> Mapping[str, np.ndarray]:
+def _mean_and_spread(path: str, values: np.ndarray) -> Mapping[str, np.ndarray]:
   mean, spread = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
   # A channel that hardly varies here may elsewhere.
   spread = np.maximum(spread, max(_LEAST_SPREAD * spread.mean(), _EPSILON))

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from mla_jax.models import layers, primitives
+from mla_jax.models import layers, pooling, primitives
 from mla_jax.models.text_encoder import TextConfig, check_length, hide_tokens
 
 TOKEN_TYPES = 2  # Rows of BERT's table of them; a text is all of the first.
@@ -70,9 +70,7 @@ class Bert(nn.Module):
 
   def words(self, text: Int[Array, "B L"], mask: Bool[Array, "B L"]) -> Float[Array, "B W"]:
     """The mean of each text's tokens, before any layer."""
-    words = jax.lax.stop_gradient(self.word(text))
-    total = jnp.sum(jnp.where(mask[..., None], words, 0), axis=1)
-    return total / jnp.maximum(jnp.sum(mask, axis=1, keepdims=True), 1).astype(words.dtype)
+    return pooling.mean(jax.lax.stop_gradient(self.word(text)), mask)
 
   def _frozen(
       self, text: Int[Array, "B L"], mask: Bool[Array, "B L"], *, train: bool

@@ -169,7 +169,7 @@ class MLA(nn.Module):
     heads = (self.heads.text_global, self.heads.text_segment)
     encoded = _embed(states, mask, text_segment, segments, *heads, train=train)
     if self.regresses:
-      mean = regressor.mean_place(states, mask)
+      mean = pooling.mean(states.astype(jnp.float32), mask)
       target = jax.lax.stop_gradient(pooling.unit(mean, jnp.any(mask, axis=1)))
       encoded = dataclasses.replace(encoded, pretrained=target)
     if not self.reads_words:

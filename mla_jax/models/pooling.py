@@ -70,6 +70,12 @@ class AlignmentHead(nn.Module):
     return unit(project(pooled.astype(jnp.float32)), jnp.any(members, axis=-1))
 
 
+def mean(states: Float[Array, "B S D"], mask: Bool[Array, "B S"]) -> Float[Array, "B D"]:
+  """The plain mean of each row's real places, in the states' type; zeros where there is none."""
+  total = jnp.sum(jnp.where(mask[..., None], states, 0), axis=1)
+  return total / jnp.maximum(jnp.sum(mask, axis=1, keepdims=True), 1).astype(states.dtype)
+
+
 def unit(x: Float[Array, "*S E"], mask: Bool[Array, "*S"]) -> Float[Array, "*S E"]:
   """Rows scaled to length one; masked rows become zeros and pass no gradient."""
   x = jnp.where(mask[..., None], x, 0.0)

@@ -25,17 +25,10 @@ class Regressor(nn.Module):
   ) -> Float[Array, "B E"]:
     """Unit length, float32; zeros for a clip without a frame."""
     real = jnp.any(mask, axis=1)
-    x = primitives.Standardised(name="standard")(mean_place(features, mask))
+    mean = pooling.mean(features.astype(jnp.float32), mask)
+    x = primitives.Standardised(name="standard")(mean)
     x = pooling.unit(x, real) * jnp.sqrt(jnp.float32(x.shape[-1]))
     x = primitives.Dropout(self.dropout)(x.astype(self.dtype), train=train)
     x = nn.gelu(primitives.Dense(self.hidden, dtype=self.dtype, name="hidden")(x))
     project = primitives.Dense(self.embed_dim, use_bias=False, name="projection")
     return pooling.unit(project(x.astype(jnp.float32)), real)
-
-
-def mean_place(
-    states: Float[Array, "B S D"], mask: Bool[Array, "B S"]
-) -> Float[Array, "B D"]:
-  """The mean of the real places of each row, in float32; zeros where there is none."""
-  total = jnp.sum(jnp.where(mask[..., None], states.astype(jnp.float32), 0.0), axis=1)
-  return total / jnp.maximum(jnp.sum(mask, axis=1, keepdims=True), 1)

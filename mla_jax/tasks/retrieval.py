@@ -2,8 +2,8 @@
 
 The score of a text and a video is the cosine of their global embeddings. That of the regressor's
 guess can be averaged with it (`eval.regression_score`) and `eval.segment_score` times their
-segments' latent score be added. The ways of rescoring that
-`eval.rescoring` names get rows of their own; the main score knows nothing of them.
+segments' latent score be added. The ways of rescoring that `eval.rescoring` names get rows of their
+own; the main score knows nothing of them.
 """
 
 from collections.abc import Callable
