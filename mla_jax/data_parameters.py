@@ -38,9 +38,9 @@ def of_features(run: Run, sources: tuple[Source, ...]) -> Mapping[str, np.ndarra
   videos = np.unique(np.concatenate([source.own.texts.videos for source in sources]))
   videos = videos[:: max(len(videos) // _VIDEOS, 1)]
   means = [
-      np.mean(np.asarray(media.parse(raw).payload, np.float32), axis=0)
+      np.mean(np.asarray(video.payload, np.float32), axis=0)
       for first in range(0, len(videos), _BATCH)
-      for raw in media.read(videos[first : first + _BATCH])
+      for video in media.read(videos[first : first + _BATCH])
   ]
   return _mean_and_spread(_FEATURES, np.stack(means))
 

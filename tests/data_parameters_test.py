@@ -100,8 +100,8 @@ def test_features_are_standardised_over_the_training_videos(config, tmp_path, mo
   videos = sorted(set(texts.videos.tolist()))
   assert 4 < len(videos) < len(run.reader.media) and len(videos) % 5
   means = [
-      run.reader.media.parse(raw).payload.astype(np.float64).mean(axis=0)
-      for raw in run.reader.media.read(videos)
+      video.payload.astype(np.float64).mean(axis=0)
+      for video in run.reader.media.read(videos)
   ]
   np.testing.assert_allclose(named[FEATURES[0]], np.mean(means, axis=0), atol=1e-5)
   np.testing.assert_allclose(named[FEATURES[1]], np.std(means, axis=0), rtol=1e-4)

@@ -174,7 +174,7 @@ def test_real_msrvtt(
   assert texts.splits["train"] == 300
   record = texts.read("train", [7])[0]
   width = store.feature_width
-  video_id, content = record_format.parse_media(store.read([record.media_index])[0], width)
+  video_id, content = record_format.parse_media(store.shards.read([record.media_index])[0], width)
   assert video_id == record.video_id
   features = np.load(real_data / "msrvtt_mini/features" / f"{video_id}.npy")
   assert len(content.time) == len(features)
@@ -250,5 +250,5 @@ def test_of_a_didemo_video_thirty_seconds_count(tmp_path: pathlib.Path) -> None:
   _prepare(tmp_path, "didemo_localisation", skip_broken=True, vocab_size=200)
   store = MediaStore.open(tmp_path / "out" / "didemo" / "media")
   assert store.video_ids() == ["10149286@N00_5135045216_643d0b0a92"]
-  media = record_format.parse_media(store.read([0])[0], 1)[1]
+  media = store.read([0])[0]
   assert (len(media.time), media.duration) == (30, 30.0)

@@ -73,7 +73,7 @@ def finish(
   times = batch.pop("times", None)
   if media is None or draws is None:
     return batch
-  stored = [media.parse(raw) for raw in media.read(batch["video_key"])]
+  stored = media.read(batch["video_key"])
   chosen = [
       _choose(one, jitter, shapes) for one, jitter in zip(stored, draws.jitter, strict=True)
   ]

@@ -1,11 +1,12 @@
-"""Random access to a prepared dataset: texts parsed, media as raw records."""
+"""Random access to a prepared dataset."""
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+import functools
 import itertools
 import pathlib
 import threading
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from array_record.python import array_record_module
 import numpy as np
@@ -15,9 +16,12 @@ from mla_jax.data.media import Media
 from mla_jax.data.record_format import TextRecord
 from mla_jax.errors import UserError
 
-# Texts of a split that are kept once they were read, in bytes as they are stored (some three times
-# that in memory). Reading them again was a fifth of the CPU time of a row of features.
-_KEPT_BYTES = 1 << 26
+# Of a split's texts (some three times that in memory) and of the media, what is kept once it was
+# read, in bytes as it is stored. Of the CPU time of a row of features, reading its text again was a
+# fifth, and reading its clip again a quarter.
+_KEPT_TEXTS, _KEPT_MEDIA = 1 << 26, 1 << 28
+
+Record = TypeVar("Record")
 
 
 class Shards:
@@ -100,24 +104,29 @@ def _open_shards(directory: pathlib.Path, files: Sequence[dict[str, Any]]) -> Sh
   return Shards([directory / file["name"] for file in files], [file["records"] for file in files])
 
 
-class SplitTexts:
-  """The parsed texts of one split; what was read is kept, as far as there is room."""
+class Parsed(Generic[Record]):
+  """The parsed records of some shards; what was read is kept, as far as there is room."""
 
-  def __init__(self, shards: Shards):
+  def __init__(self, shards: Shards, parse: Callable[[bytes], Record], room: int):
+    """`room` is in bytes as they are stored; what `parse` makes is shared: not to be written to."""
     self._shards = shards
-    self._kept: dict[int, TextRecord] = {}
-    self._room = _KEPT_BYTES
+    self._parse = parse
+    self._capacity = self._room = room
+    self._kept: dict[int, Record] = {}
+
+  def __len__(self) -> int:
+    return len(self._shards)
 
   def __reduce__(self) -> tuple[Any, ...]:
-    return SplitTexts, (self._shards,)
+    return Parsed, (self._shards, self._parse, self._capacity)
 
-  def read(self, indices: Sequence[int] | np.ndarray) -> list[TextRecord]:
-    """The texts at `indices`; thread-safe. Raises as `Shards.read`."""
+  def read(self, indices: Sequence[int] | np.ndarray) -> list[Record]:
+    """The records at `indices`; thread-safe. Raises as `Shards.read`."""
     places = np.asarray(indices, np.int64).tolist()
     unread = [place for place in dict.fromkeys(places) if place not in self._kept]
-    fresh: dict[int, TextRecord] = {}
+    fresh: dict[int, Record] = {}
     for place, raw in zip(unread, self._shards.read(unread), strict=True):
-      fresh[place] = record_format.parse_text(raw)
+      fresh[place] = self._parse(raw)
       if self._room >= len(raw):  # Threads may keep a little more than there is room for.
         self._room -= len(raw)
         self._kept[place] = fresh[place]
@@ -139,8 +148,10 @@ class TextStore:
     self.splits: dict[str, int] = {
         name: split["texts"] for name, split in manifest["splits"].items()}
     self._texts = {
-        name: SplitTexts(
-            _open_shards(directory, [f for f in manifest["files"] if f.get("split") == name])
+        name: Parsed(
+            _open_shards(directory, [f for f in manifest["files"] if f.get("split") == name]),
+            record_format.parse_text,
+            _KEPT_TEXTS,
         )
         for name in self.splits
     }
@@ -188,6 +199,7 @@ class MediaStore:
     manifest: the folder's manifest.json.
     kind: "jpeg" or "features".
     feature_width: F, or None for "jpeg".
+    shards: the records as they are stored.
   """
 
   def __init__(self, directory: pathlib.Path, manifest: dict[str, Any]):
@@ -195,7 +207,9 @@ class MediaStore:
     self.manifest = manifest
     self.kind: str = manifest["kind"]
     self.feature_width: int | None = manifest["feature_width"]
-    self._shards = _open_shards(directory, [f for f in manifest["files"] if "records" in f])
+    self.shards = _open_shards(directory, [f for f in manifest["files"] if "records" in f])
+    parse = functools.partial(_parse_media, feature_width=self.feature_width)
+    self._media = Parsed(self.shards, parse, _KEPT_MEDIA)
 
   @classmethod
   def open(cls, directory: str | pathlib.Path) -> "MediaStore":
@@ -207,21 +221,23 @@ class MediaStore:
     return cls(directory, manifest)
 
   def __len__(self) -> int:
-    return len(self._shards)
+    return len(self.shards)
 
   def video_ids(self) -> list[str]:
     """The id of every record."""
     return _read_ids(self._directory / record_format.VIDEO_IDS)
 
-  def read(self, indices: Sequence[int] | np.ndarray) -> list[bytes]:
-    """The serialised records at `indices`; thread-safe.
+  def read(self, indices: Sequence[int] | np.ndarray) -> list[Media]:
+    """Times, and JPEG frames or float16 features `[n, F]`, at `indices`; thread-safe.
+
+    Not to be written to: what was read is kept.
 
     Raises:
       IndexError: an index outside [0, len).
       UserError: a damaged file.
     """
-    return self._shards.read(indices)
+    return self._media.read(indices)
 
-  def parse(self, raw: bytes) -> Media:
-    """One of these records: its times, and JPEG frames or float16 features `[n, F]`."""
-    return record_format.parse_media(raw, self.feature_width)[1]
+
+def _parse_media(raw: bytes, feature_width: int | None) -> Media:
+  return record_format.parse_media(raw, feature_width)[1]

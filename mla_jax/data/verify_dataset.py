@@ -101,7 +101,7 @@ def _verify_media(folder: pathlib.Path) -> str:
       progress_bar("verify", len(store)) as progress,
   ):
     for chunk in _chunks(len(store)):
-      for count in pool.map(check, chunk, store.read(chunk)):
+      for count in pool.map(check, chunk, store.shards.read(chunk)):
         frames += count
         progress.update()
   extra = _unlisted(folder, store.manifest)

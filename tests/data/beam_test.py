@@ -204,8 +204,8 @@ def test_what_models_are_pretrained_on(tmp_path: pathlib.Path, dataset: str, fam
   assert _prepare_pretraining(tmp_path, dataset, family, "beam", _Here()) == whole
   store = MediaStore.open(tmp_path / "beam" / family / "media")
   seconds = {
-      name: np.asarray(store.parse(raw).payload)[:, 0].tolist()
-      for name, raw in zip(store.video_ids(), store.read(range(len(store))), strict=True)
+      name: np.asarray(video.payload)[:, 0].tolist()
+      for name, video in zip(store.video_ids(), store.read(range(len(store))), strict=True)
   }
   if family == "howto100m":  # Clips of 32 seconds of one file each.
     assert seconds["nVbIUDjzWY4_0_32"] == list(range(32))

@@ -25,7 +25,7 @@ def test_records_hold_what_the_files_held(tmp_path: pathlib.Path) -> None:
   store = MediaStore.open(tmp_path / "out")
   assert (len(store), store.kind, store.feature_width) == (10, "features", WIDTH)
   assert store.video_ids() == [f"v{i:03d}" for i in range(10)]
-  for i, raw in enumerate(store.read(range(10))):
+  for i, raw in enumerate(store.shards.read(range(10))):
     video_id, media = record_format.parse_media(raw, WIDTH)
     assert video_id == f"v{i:03d}" and result.index[video_id] == i
     np.testing.assert_array_equal(media.payload, np.load(tmp_path / "in" / f"{video_id}.npy"))

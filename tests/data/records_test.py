@@ -108,10 +108,9 @@ def _texts(directory: pathlib.Path, count: int) -> Shards:
 
 @pytest.mark.parametrize("room", [0, 100, 1 << 20])
 def test_texts_are_the_same_whether_they_are_kept_or_read_again(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, room: int
+    tmp_path: pathlib.Path, room: int
 ) -> None:
-  monkeypatch.setattr(records, "_KEPT_BYTES", room)
-  texts = records.SplitTexts(_texts(tmp_path, 40))
+  texts = records.Parsed(_texts(tmp_path, 40), record_format.parse_text, room)
   orders = [np.random.default_rng(i).integers(0, 40, 30) for i in range(16)]
   with concurrent.futures.ThreadPoolExecutor(8) as pool:
     for order, read in zip(orders, pool.map(texts.read, orders), strict=True):
@@ -122,7 +121,7 @@ def test_texts_are_the_same_whether_they_are_kept_or_read_again(
 
 
 def test_a_kept_text_is_not_read_again_nor_sent_to_another_process(tmp_path: pathlib.Path) -> None:
-  texts = records.SplitTexts(_texts(tmp_path, 9))
+  texts = records.Parsed(_texts(tmp_path, 9), record_format.parse_text, 1 << 20)
   (first,) = texts.read([3])
   assert texts.read([3, 4])[0] is first
   (there,) = copy.copy(texts).read([3])  # By what a pickle is made of.
@@ -148,10 +147,12 @@ def test_features_are_parsed(tmp_path: pathlib.Path) -> None:
   write_features(tmp_path / "in", 4)
   add(tmp_path / "out", tmp_path / "in", frame_rate=2.0)
   store = MediaStore.open(tmp_path / "out")
-  assert [record_format.parse_media(raw, WIDTH)[0] for raw in store.read([3, 0])] == [
+  assert [record_format.parse_media(raw, WIDTH)[0] for raw in store.shards.read([3, 0])] == [
       "v003", "v000"
   ]
-  parsed = store.parse(store.read([3])[0])
+  (parsed,) = store.read([3])
+  assert store.read([3, 1])[0] is parsed  # Kept, so nobody may change it.
+  assert not parsed.payload.flags.writeable
   assert parsed.payload.dtype == np.float16
   np.testing.assert_array_equal(parsed.payload, np.full((4, WIDTH), 3))
   np.testing.assert_array_equal(parsed.time, [0, 0.5, 1, 1.5])
@@ -164,7 +165,7 @@ def test_frames_stay_encoded(tmp_path: pathlib.Path) -> None:
   video_files.write_video(tmp_path / "in" / "a.mp4", 20)
   add(tmp_path / "out", tmp_path / "in")
   store = MediaStore.open(tmp_path / "out")
-  parsed = store.parse(store.read([0])[0])
+  parsed = store.read([0])[0]
   assert tf.io.decode_jpeg(parsed.payload[3]).shape == (48, 64, 3)
   np.testing.assert_allclose(parsed.time, [0, 0.5, 1, 1.5])
 
