@@ -114,7 +114,8 @@ def _features(stored: list[Media], chosen: list[FrameChoice], *, black: bool) ->
   video = np.zeros((len(chosen), len(chosen[0].mask), width), np.float16)
   if not black:
     for clip, one, choice in zip(video, stored, chosen, strict=True):
-      clip[choice.mask] = np.asarray(one.payload)[choice.index[choice.mask]]
+      real = choice.index[choice.mask]  # They come first. With mode "raise" it would copy twice.
+      np.take(one.payload, real, axis=0, out=clip[: len(real)], mode="clip")
   return video
 
 
