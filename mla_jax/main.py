@@ -5,11 +5,9 @@ python -m mla_jax.main --mode=eval --workdir=DIR [--step=best] [--config.data.ev
 python -m mla_jax.main --mode=compile --config=configs/msvd_qa.py --topology=v5e:16x16
 """
 
-from collections.abc import Mapping
 import json
 import pathlib
 import sys
-from typing import Any
 
 from absl import app, flags
 
@@ -58,42 +56,21 @@ def main(argv: list[str]) -> None:
   log.configure()
   # Imported late: they bring jax and tensorflow, which --help does not need. All before the guard:
   # while a library is loaded, no thread of this process can say that it lives.
-  from mla_jax import eval_lib, guard, processes, train_lib  # noqa: F401
+  from mla_jax import guard, job, processes
 
   processes.join(
       _COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_ID.value, found=_DISTRIBUTED.value
   )
-  stopped_code = _STOPPED_EXIT_CODE.value if _MODE.value == "train" else _TERMINATED
+  training = _MODE.value == "train"
+  stopped_code = _STOPPED_EXIT_CODE.value if training else _TERMINATED
   with guard.guarded(stopped_code):
-    result = _train_or_evaluate(workdir, overrides)
+    run = job.train_and_evaluate if training else job.evaluate
+    result = run(_CONFIG.value, overrides, workdir, _STEP.value)
   if result is None:
     sys.exit(stopped_code)
   if processes.is_first():
     print(json.dumps(result))
   sys.stdout.flush()
-
-
-def _train_or_evaluate(
-    workdir: pathlib.Path, overrides: Mapping[str, Any]
-) -> dict[str, Any] | None:
-  """What the evaluation found; None after a training that was stopped."""
-  from mla_jax import devices, eval_lib, processes, signals, train_lib
-  from mla_jax import run as run_lib
-
-  devices.prepare()
-  if _MODE.value == "train":
-    run = train_lib.train(config_lib.load_config(_CONFIG.value, overrides), workdir)
-    if run is None:
-      processes.wait_for_all("stop")  # Who leaves says no more that it lives.
-      return None
-  else:
-    config = eval_lib.load_config(workdir, _CONFIG.value, overrides)
-    run_lib.check_agreement(config)
-    run = run_lib.open_run(config, workdir)
-  with signals.ending_at_once():
-    result = eval_lib.evaluate(run, _STEP.value)
-    processes.wait_for_all("end")  # The first has more to write: should that fail, all fail.
-  return result
 
 
 def _plan() -> None:

@@ -1,6 +1,8 @@
 """Multi-level alignment of a batch: the global and the segment loss, weighted."""
 
+from collections.abc import Iterator
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -73,37 +75,41 @@ def align(
     batch: `video_key [B]`, `mask [B]` or `[B, C]`, `overlap [B, N, M]` or `[B, C, N, M]`.
     mesh: over which all rows are split.
   """
+  total = jnp.float32(0.0)
+  metrics: Metrics = {}
+  for name, weight, output in _losses(config, video, text, scales, batch, mesh):
+    total += weight * output.loss
+    metrics |= _named(name, output)
+  return total, metrics
+
+
+def _losses(
+    config: LossSettings,
+    video: Embeddings,
+    text: Embeddings,
+    scales: Scales,
+    batch: Batch,
+    mesh: Mesh,
+) -> Iterator[tuple[str, float, LossOutput]]:
+  """The losses that count, each with its name and weight."""
   captions = text.global_embedding.shape[0] // video.global_embedding.shape[0]
   text_mask = batch["mask"].reshape(-1)
   video_mask = text_mask.reshape(-1, captions).any(axis=1)
-  key = batch["video_key"]
-  text_key = jnp.repeat(key, captions)
-  total = jnp.float32(0.0)
-  metrics: Metrics = {}
+  video_side = functools.partial(Side, key=batch["video_key"])
+  text_side = functools.partial(Side, key=jnp.repeat(batch["video_key"], captions))
   if config.global_weight:
-    output = _global(
-        config,
-        Side(video.global_embedding, video_mask, key),
-        Side(text.global_embedding, text_mask, text_key),
-        scales,
-        mesh,
-    )
-    total += config.global_weight * output.loss
-    metrics |= _named("global", output)
+    videos = video_side(video.global_embedding, video_mask)
+    texts = text_side(text.global_embedding, text_mask)
+    yield "global", config.global_weight, _global(config, videos, texts, scales, mesh)
   if video.pretrained is not None and text.pretrained is not None:
-    output = regression(
-        Side(video.pretrained, video_mask, key), Side(text.pretrained, text_mask, text_key)
-    )
-    total += output.loss
-    metrics |= _named("regression", output)
+    videos = video_side(video.pretrained, video_mask)
+    yield "regression", 1.0, regression(videos, text_side(text.pretrained, text_mask))
   if config.segment_weight:
-    video_side = Side(video.segment_embedding, video.segment_mask & video_mask[:, None], key)
-    text_side = Side(text.segment_embedding, text.segment_mask & text_mask[:, None], text_key)
-    outputs = _segment(config, video_side, text_side, scales, batch["overlap"], mesh)
+    videos = video_side(video.segment_embedding, video.segment_mask & video_mask[:, None])
+    texts = text_side(text.segment_embedding, text.segment_mask & text_mask[:, None])
+    outputs = _segment(config, videos, texts, scales, batch["overlap"], mesh)
     for name, output in outputs.items():
-      total += config.segment_weight * output.loss
-      metrics |= _named(f"segment_{name}", output)
-  return total, metrics
+      yield f"segment_{name}", config.segment_weight, output
 
 
 def _global(

@@ -140,10 +140,11 @@ def _embedded(encoded: Encoded, sizes: Sizes) -> Embedded:
 
 def _whole(encoded: Encoded, weight: float) -> jax.Array:
   """`[B, E]`; `[B, 2 E]` whose products are means of two cosines, the regressor's `weight`ed."""
-  whole, pretrained = encoded.global_embedding, encoded.pretrained
-  if not weight or pretrained is None:
+  whole = encoded.global_embedding
+  if not weight:
     return whole
-  both = jnp.concatenate([whole, math.sqrt(weight) * pretrained], axis=-1)
+  assert encoded.pretrained is not None  # `evaluator` refuses a model without.
+  both = jnp.concatenate([whole, math.sqrt(weight) * encoded.pretrained], axis=-1)
   return both / math.sqrt(1.0 + weight)
 
 
