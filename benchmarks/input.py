@@ -6,8 +6,8 @@ DIR is a folder in MSR-VTT's layout with JPEG frames and features (`frames/VIDEO
 `features/VIDEO.npy`). It is prepared first, into a temporary folder, as a user does once. Then each
 side reads batches of training captions with their videos in a process of its own, in turn, with two
 workers: threads of tf.data here ("mla_jax"), or processes that make the rows ("mla_jax_processes":
-`data.workers=2`); processes of the DataLoader there. "pytorch" ends in uint8 as mla_jax does,
-"pytorch_float" in normalised float32, as CLIP4Clip and open_clip feed their models.
+`data.workers=2`); processes of the DataLoader there. "pytorch" ends in uint8 or float16 as mla_jax
+does, "pytorch_float" in float32 (pixels normalised), as CLIP4Clip and open_clip feed their models.
 With --epochs=1 both have read everything once before they are timed, as in most of a training run
 of this field: here the tokens of a text are kept. Frames are prepared no larger than training
 needs (`--short_side`). Printed: medians by the clock, and by CPU time, workers included, which is
@@ -42,7 +42,8 @@ _WORKERS, _WARM_UP = 2, 6
 _START_SECONDS = 15  # Of the processes of data.workers, which import what they need.
 _ROWS = {"features": 256, "pixels": 64}
 _OURS, _THEIRS = ("mla_jax", "mla_jax_processes"), ("pytorch", "pytorch_float")
-_SIDES = {"features": (*_OURS, "pytorch"), "pixels": (*_OURS, *_THEIRS)}
+_SIDES = (*_OURS, *_THEIRS)
+_KINDS = ("features", "pixels")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -52,17 +53,17 @@ def main(argv: Sequence[str]) -> None:
     kind, side, folder = _TURN.value
     print(*_turn(kind, side, pathlib.Path(folder)))
     return
-  for kind in [_ONLY.value] if _ONLY.value else _SIDES:
+  for kind in [_ONLY.value] if _ONLY.value else _KINDS:
     with tempfile.TemporaryDirectory() as folder:
       _prepare(kind, folder)
-      turns: dict[str, list[tuple[float, float]]] = {side: [] for side in _SIDES[kind]}
+      turns: dict[str, list[tuple[float, float]]] = {side: [] for side in _SIDES}
       for _ in range(_ROUNDS.value):
         for side, found in turns.items():
           found.append(_turn_apart(kind, side, folder))
     rates = {side: np.median(1 / np.array(found), axis=0) for side, found in turns.items()}
     print(f"{kind}, {_WORKERS} workers, load {os.getloadavg()[0]:.1f}: examples/s by the clock and "
           "of CPU time, " + "; ".join(f"{s} {a:,.0f}, {b:,.0f}" for s, (a, b) in rates.items()))
-    for ours, other in itertools.product(_OURS, _SIDES[kind][len(_OURS) :]):
+    for ours, other in itertools.product(_OURS, _THEIRS):
       clock, cpu = rates[ours] / rates[other]
       print(f"  {ours} / {other}: {clock:.2f} by the clock, {cpu:.2f} by CPU time", flush=True)
 

@@ -50,7 +50,8 @@ class Captions(torch.utils.data.Dataset[dict[str, np.ndarray]]):
       kind: "pixels" or "features".
       sizes: of an example.
       tokenizer: SentencePiece model.
-      normalise: pixels become float32 here, normalised, instead of staying uint8.
+      normalise: what is stored becomes float32 here, pixels normalised, instead of staying uint8
+        or float16.
     """
     data = json.loads((source / "MSRVTT_data.json").read_text())
     train = {video["video_id"] for video in data["videos"] if video["split"] == "train"}
@@ -90,7 +91,8 @@ class Captions(torch.utils.data.Dataset[dict[str, np.ndarray]]):
 
   def _features(self, files: Sequence[pathlib.Path], rng: np.random.Generator) -> np.ndarray:
     features = np.load(files[0])
-    return features[self._chosen(len(features), rng)].astype(np.float32)
+    clip = features[self._chosen(len(features), rng)]
+    return clip.astype(np.float32) if self._normalise else clip
 
   def _pixels(self, files: Sequence[pathlib.Path], rng: np.random.Generator) -> np.ndarray:
     side, across, down = rng.random(3)

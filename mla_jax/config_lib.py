@@ -202,18 +202,24 @@ def diff_configs(a: ConfigDict, b: ConfigDict) -> list[str]:
 
 
 def code_version() -> str:
-  """The git commit if run from a checkout ("-dirty" if files differ), else the version."""
+  """The git commit if run from a checkout, else the version.
+
+  Where files differ from the commit, "-dirty-" and a hash of the difference.
+  """
   root = pathlib.Path(__file__).resolve().parents[1]
   if not (root / ".git").exists():  # Installed; a repository further up is somebody else's.
     return __version__
-  describe = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
   try:
-    found = subprocess.run(
-        ["git", "-C", str(root), *describe], capture_output=True, text=True, check=True, timeout=20
-    )
+    commit = _git(root, "rev-parse", "HEAD").decode().strip()
+    difference = _git(root, "diff", "--binary", "HEAD")
   except (OSError, subprocess.SubprocessError):
     return __version__
-  return found.stdout.strip()
+  return f"{commit}-dirty-{hashlib.sha256(difference).hexdigest()[:8]}" if difference else commit
+
+
+def _git(root: pathlib.Path, *arguments: str) -> bytes:
+  command = ["git", "-C", str(root), *arguments]
+  return subprocess.run(command, capture_output=True, check=True, timeout=20).stdout
 
 
 def _call(path: pathlib.Path, function: str, arg: str | None) -> Any:

@@ -12,10 +12,10 @@ from ml_collections import ConfigDict
 from mla_jax import checkpoints, config_lib, processes, sharding, whole_files
 from mla_jax.config_values import to_plain
 from mla_jax.data import answers as answers_lib
-from mla_jax.data import selection, sources, subtitles
+from mla_jax.data import record_format, selection, sources, subtitles
 from mla_jax.data.annotations.files import read_json
 from mla_jax.data.examples import Shapes
-from mla_jax.data.prepared import family_dir, fingerprint
+from mla_jax.data.prepared import evaluated, family_dir, fingerprint
 from mla_jax.data.reader import Reader
 from mla_jax.data.records import MediaStore
 from mla_jax.data.sources import Texts
@@ -30,15 +30,15 @@ from mla_jax.errors import UserError
 from mla_jax.log import logger
 from mla_jax.models.build import build_model
 from mla_jax.models.mla import MLA
-from mla_jax.models.pretrained import check_pretrained
+from mla_jax.models.pretrained import WEIGHTS, check_pretrained
 from mla_jax.models.text_encoder import TextConfig
 from mla_jax.tasks.base import Evaluate, Task
 from mla_jax.tasks.registry import make_task
 
 BEST_METRIC = "dev_score"  # Evaluation.main on the texts kept for selection.
 # What says where and how a run is computed, and not what: it may change when the run goes on. (More
-# micro-batches draw another dropout, as another seed would.) Not so a folder of pretrained weights,
-# which may hold others.
+# micro-batches, and of several those on another number of devices, draw another dropout, as another
+# seed would.) Not so a folder of pretrained weights, which may hold others.
 _HOW = re.compile(
     r"(mesh|sharding)\..+|loss\.impl|model\.(remat|text\.cache)|data\.(dir|workers)"
     r"|train\.(micro_batches|log_every|eval_every|checkpoint_every|keep_last|hang_seconds)"
@@ -219,8 +219,15 @@ def check_agreement(config: ConfigDict) -> None:
       "config": to_plain(config),
       "code_version": config_lib.code_version(),
       "jax": jax.__version__,
-      "data_fingerprint": fingerprint(config),
+      "data_fingerprint": fingerprint(config) | evaluated(config),
+      "pretrained": _weights_digest(config),
   })
+
+
+def _weights_digest(config: ConfigDict) -> str | None:
+  """The content of the pretrained text encoder's weights, wherever they lie."""
+  weights = pathlib.Path(config.model.text.pretrained) / WEIGHTS
+  return record_format.digest(weights) if weights.is_file() else None
 
 
 def _open_media(config: ConfigDict) -> MediaStore:

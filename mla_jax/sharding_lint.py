@@ -56,7 +56,7 @@ def _large_and_whole(state: Any, mesh: Mesh, most_bytes: int) -> list[str]:
       continue
     divides = any(dimension % parts == 0 for dimension in leaf.shape)
     reason = (
-        "no rule of sharding.rules splits it" if divides
+        "no rule splits it (sharding.rules, sharding.min_size)" if divides
         else f"none of its dimensions divides over mesh.fsdp={parts}"
     )
     found.append(

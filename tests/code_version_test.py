@@ -39,4 +39,9 @@ def test_commit(checkout: pathlib.Path) -> None:
   head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
   assert config_lib.code_version() == head.stdout.strip()
   (checkout / "file").write_text("2")
-  assert config_lib.code_version() == head.stdout.strip() + "-dirty"
+  other = config_lib.code_version()
+  assert other.startswith(f"{head.stdout.strip()}-dirty-")
+  (checkout / "file").write_text("3")
+  assert config_lib.code_version() not in (other, head.stdout.strip())
+  (checkout / "file").write_text("1")
+  assert config_lib.code_version() == head.stdout.strip()

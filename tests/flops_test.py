@@ -98,10 +98,10 @@ def test_the_count_of_a_pretraining_config_with_fewer_layers(name: str) -> None:
   if name == "pretrain_webvid":
     layers["model.video.frame_layers"] = 2
   plain = {"model.scan": False, "model.remat": "none", "loss.impl": "dense"}
-  _check(config_lib.load_config(f"configs/{name}.py", layers | plain))
+  _check(config_lib.load_config(f"configs/{name}.py", layers | plain), compiled=True)
 
 
-def _check(config: Any, rows: int = ROWS) -> None:
+def _check(config: Any, rows: int = ROWS, *, compiled: bool = False) -> None:
   model, made, mesh = build_model(config.model), make_task(config), make_mesh(config.mesh)
   batch = batch_spec.train_batch(config, rows, answers=made.needs_answers, wanted=made.wanted)
   params = jax.eval_shape(init_params(model, config))
@@ -110,7 +110,7 @@ def _check(config: Any, rows: int = ROWS) -> None:
     return made.loss(model, params, batch, jax.random.key(0), mesh)[0]
 
   lowered = jax.jit(jax.grad(loss)).lower(params, batch)
-  counted = lowered.cost_analysis()
+  counted = (lowered.compile() if compiled else lowered).cost_analysis()
   assert counted is not None
   found = sum(flops.train_step_flops(config, rows).values())
   assert found == pytest.approx(counted["flops"], rel=0.05)

@@ -15,6 +15,7 @@ def get_experiment(arg: str | None = None) -> Experiment:
   args = parse_arg(arg, minilm=False, debug=False)
   chosen = grids.chosen(args)
   config = msrvtt_mini_retrieval.get_config(chosen)
+  layers = config.model.video.temporal_layers
   token_dropout = (Cell("no_token_dropout", {"model.text.token_dropout": 0.0}),)
   return Experiment(
       title=f"What keeps from overfitting, retrieval on msrvtt_mini, {grids.inputs(args)}",
@@ -26,7 +27,7 @@ def get_experiment(arg: str | None = None) -> Experiment:
           Cell("no_feature_dropout", {"model.video.feature_dropout": 0.0}),
           *(() if args.minilm else token_dropout),  # There it has none.
           Cell("linear_head", {"model.video.head_hidden": 0}),
-          Cell("temporal_layer", {"model.video.temporal_layers": 1}),
+          Cell("temporal_layer", {"model.video.temporal_layers": layers + 1}),
           Cell("twice_the_steps", {"train.steps": 2 * config.train.steps}),
       ),
       seeds=grids.seeds(args),

@@ -42,6 +42,14 @@ def fingerprint(config: ConfigDict) -> dict[str, str]:
   }
 
 
+def evaluated(config: ConfigDict) -> dict[str, str]:
+  """As `fingerprint`, of the texts that are evaluated; nothing where they are not there yet."""
+  folder = family_dir(config) / config.data.eval_texts
+  if not (folder / record_format.MANIFEST).exists():
+    return {}
+  return {folder.name: record_format.finished_manifest(folder)["fingerprint"]}
+
+
 def check_evaluable(config: ConfigDict, split: str) -> None:
   """Whether this could be `data.eval_split`.
 

@@ -232,9 +232,13 @@ def fingerprint(files: Sequence[dict[str, Any]]) -> str:
   return hashlib.sha256(lines.encode()).hexdigest()
 
 
+def digest(path: pathlib.Path) -> str:
+  """The sha256 of a file's content."""
+  with path.open("rb") as file:
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def file_entry(path: pathlib.Path, records: int | None = None) -> dict[str, Any]:
   """A file's line in the manifest: name, bytes, sha256, and records where it holds some."""
-  with path.open("rb") as file:
-    digest = hashlib.file_digest(file, "sha256").hexdigest()
-  entry = {"name": path.name, "bytes": os.path.getsize(path), "sha256": digest}
+  entry = {"name": path.name, "bytes": os.path.getsize(path), "sha256": digest(path)}
   return entry if records is None else entry | {"records": records}

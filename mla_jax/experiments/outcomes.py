@@ -7,6 +7,7 @@ import pathlib
 from typing import Any
 
 from mla_jax import whole_files
+from mla_jax.data import record_format
 from mla_jax.errors import UserError
 from mla_jax.experiments.plan import PlannedRun
 
@@ -60,6 +61,10 @@ class Outcome:
     name = f"{self.metrics['dataset']}_{self.metrics['split']}"
     return self.workdir / "eval" / f"{name}.jsonl"
 
+  def dump_digest(self) -> str | None:
+    """Of the dump's content as it is now; None where there is no dump."""
+    return record_format.digest(self.dump) if self.dump.exists() else None
+
 
 def command(run: PlannedRun, workdir: pathlib.Path, split: str | None = None) -> list[str]:
   """What a user would type for this run, or for its evaluation on `split`, without `python`."""
@@ -80,7 +85,7 @@ def finished(run: PlannedRun, out: pathlib.Path, split: str | None = None) -> Ou
   """What an earlier command kept of a finished run; None: there is nothing.
 
   Raises:
-    UserError: it is damaged, or of another config.
+    UserError: it is damaged, or of another config; or its dump is another evaluation's by now.
   """
   workdir = workdir_of(run, out)
   path = workdir / _result_name(split)
@@ -92,10 +97,15 @@ def finished(run: PlannedRun, out: pathlib.Path, split: str | None = None) -> Ou
         f"{workdir}: was run with another config than the experiment now has: give another --out, "
         "or remove the folder to run it again"
     )
-  return Outcome(
+  outcome = Outcome(
       run, workdir, found["metrics"], found["code_version"], found["seconds"], split=split,
       later_code=tuple(found.get("later_code", ())), trained_by=tuple(found.get("trained_by", ())),
   )
+  if "dump" in found and found["dump"] != outcome.dump_digest():
+    raise UserError(
+        f"{outcome.dump}: is not what this run wrote: remove {path}, and the run is evaluated again"
+    )
+  return outcome
 
 
 def keep(outcome: Outcome, data: Mapping[str, str]) -> None:
@@ -108,6 +118,7 @@ def keep(outcome: Outcome, data: Mapping[str, str]) -> None:
       "later_code": outcome.later_code,
       "trained_by": outcome.trained_by,
       "seconds": outcome.seconds,
+      "dump": outcome.dump_digest(),
   }
   path = outcome.workdir / _result_name(outcome.split)
   whole_files.write_text(path, json.dumps(content, indent=2) + "\n")

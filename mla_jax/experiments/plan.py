@@ -143,7 +143,8 @@ def plan_runs(experiment: Experiment, overrides: Mapping[str, Any] = {}) -> list
     overrides: of the command line; they win over the experiment's.
 
   Raises:
-    UserError: a config that cannot be loaded or a key it does not have, found before any run.
+    UserError: a config that cannot be loaded or a key it does not have, found before any run; or a
+      key of the command line that is what a cell is about.
   """
   return [
       _planned(experiment, cell, seed, overrides)
@@ -159,6 +160,12 @@ def _planned(
            cell.overrides), ("overrides", experiment.overrides)) if "seed" in values]
   if given:
     raise UserError(f"{given[0]}: sets the seed, which is that of the grid: use --seeds=0,1,2")
+  own = sorted(cell.overrides.keys() & overrides.keys())
+  if own:
+    raise UserError(
+        f"--config.{own[0]}: cell {cell.name!r} sets it itself: leave out the one, or by --cells "
+        "the other"
+    )
   path = cell.config or experiment.config
   changed = {**experiment.overrides, **cell.overrides, **overrides, "seed": seed}
   config = config_lib.load_config(path, changed)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 import concurrent.futures
 import dataclasses
 import functools
-import hashlib
 import json
 import pathlib
 import queue
@@ -13,7 +12,7 @@ import time
 from typing import Any
 
 from mla_jax import config_lib, cores, disk_space
-from mla_jax.data import prepared
+from mla_jax.data import prepared, record_format
 from mla_jax.errors import UserError
 from mla_jax.experiments import outcomes as outcomes_lib
 from mla_jax.experiments import plan
@@ -68,7 +67,7 @@ def run_all(
   trained_by = {name: found.versions for name, found in finished.items() if found}
   if split is not None:
     _check_split(runs, finished, out, split)
-    finished = {run.name: outcomes_lib.finished(run, out, split) for run in runs}
+    finished = {run.name: _evaluated(run, out, split, trained_by[run.name]) for run in runs}
   disk_space.check_writable(out, flag="--out")
   data = {run.name: _data(run, needed=finished[run.name] is None) for run in runs}
   for run in runs:
@@ -88,6 +87,14 @@ def run_all(
 
   _run_side_by_side(to_do, jobs, done)
   return [ended[run.name] for run in runs]
+
+
+def _evaluated(
+    run: PlannedRun, out: pathlib.Path, split: str, trained_by: tuple[str, ...]
+) -> Outcome | None:
+  """The evaluation on `split`, unless another training is there than the one it was of."""
+  found = outcomes_lib.finished(run, out, split)
+  return found if found and found.trained_by == trained_by else None
 
 
 def _check_split(
@@ -124,8 +131,7 @@ def _data(run: PlannedRun, *, needed: bool) -> dict[str, str]:
 
 @functools.cache
 def _digest(path: pathlib.Path) -> str:
-  with path.open("rb") as file:
-    return hashlib.file_digest(file, "sha256").hexdigest()
+  return record_format.digest(path)
 
 
 def _run_side_by_side(

@@ -111,8 +111,8 @@ def least_collective_bytes(config: ConfigDict, rows: int, params: Any, mesh: Mes
   """Bytes of a chip's larger side that no data-parallel step with all negatives does without.
 
   The gradients once; over `fsdp`, parameters gathered for the forward and for the backward pass,
-  gradients summed to where they live, and these sums over `data`. And the embeddings of all texts
-  once past every chip, in float32.
+  gradients summed to where they live, and these sums over `data`. And the embeddings of all texts,
+  or of all videos where these are fewer, once past every chip. All in float32.
 
   Args:
     config: of the run.
@@ -125,9 +125,12 @@ def least_collective_bytes(config: ConfigDict, rows: int, params: Any, mesh: Mes
   whole, fsdp = sum(map(leaf_bytes, jax.tree.leaves(params))), mesh.shape["fsdp"]
   moved = whole if fsdp == 1 else 3 * whole + whole // fsdp * (mesh.shape["data"] > 1)
   loss, data = config.loss, config.data
-  vectors = bool(loss.global_weight) + bool(loss.segment_weight) * data.text_segments
-  texts = rows * sources.slots(data) * config.model.use_video
-  return moved + 4 * texts * vectors * config.model.embed_dim
+  levels = bool(loss.global_weight), bool(loss.segment_weight)
+  text, video = (
+      levels[0] + levels[1] * segments for segments in (data.text_segments, data.video_segments)
+  )
+  vectors = rows * config.model.use_video * min(sources.slots(data) * text, video)
+  return moved + 4 * vectors * config.model.embed_dim
 
 
 class Rows(NamedTuple):

@@ -56,7 +56,9 @@ GPU_CHIPS = {
     "a100": Chip(gpus.GPUS["a100"].memory, gpus.GPUS["a100"].memory_bandwidth, 312e12, 300e9),
     "h100": Chip(gpus.GPUS["h100"].memory, gpus.GPUS["h100"].memory_bandwidth, 989e12, 450e9),
 }
-_BETWEEN_HOSTS = 50e9  # Bytes a second and GPU, by one port of 400 Gb/s each.
+# Bytes a second and GPU, by one port of 400 Gb/s each. What all GPUs of a host sum or gather goes
+# over each port once, at best in equal shares.
+_BETWEEN_HOSTS = 50e9
 _USE = (
     "use cpu, cpu:N, a TPU such as v5e:16x16 (v4, v5e, v5p, v6e), or GPUs such as h100:8, on one"
     " host, or h100:4x8, on four (a100, h100)"
@@ -100,7 +102,8 @@ def open_target(name: str) -> Target:
     }
     chip = GPU_CHIPS[kind]
     if hosts:
-      chip = dataclasses.replace(chip, link_bandwidth=_BETWEEN_HOSTS)
+      slowest = min(chip.link_bandwidth, int(each) * _BETWEEN_HOSTS)
+      chip = dataclasses.replace(chip, link_bandwidth=slowest)
     # The tiles of XLA's own kernels for products are found by running them.
     return Target(
         name, _describe(name, "cuda", "", options), chip, {"xla_gpu_enable_triton_gemm": False}

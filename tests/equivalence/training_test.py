@@ -86,7 +86,8 @@ def test_37_texts_in_batches_of_16_on_4_devices_are_the_numpy_reference(data, tm
   texts = dataclasses.replace(
       extra, items=np.arange(37), videos=extra.videos[:37]
   )
-  found = run.evaluate(params, texts).metrics["text_to_video"]
+  evaluation = run.evaluate(params, texts)
+  found = evaluation.metrics["text_to_video"]
 
   def embed(encode, batches):
     rows = []
@@ -100,11 +101,16 @@ def test_37_texts_in_batches_of_16_on_4_devices_are_the_numpy_reference(data, tm
   video = embed(encode_video, pipeline.video_batches(run.reader, texts, 1))
   owner = np.unique(texts.videos, return_inverse=True)[1]
   scores = text @ video.T
-  ranks = [1 + int((row > row[own]).sum()) for row, own in zip(scores, owner, strict=True)]
-  assert found["queries"] == 37
+  ranks = np.array([row["rank"] for row in evaluation.rows])
+  assert found["queries"] == len(ranks) == 37
   assert found["gallery"] == len(video)
-  assert found["mean_rank"] == pytest.approx(np.mean(ranks), abs=0.2)
-  assert found["recall_at_5"] == pytest.approx(100 * np.mean(np.array(ranks) <= 5), abs=3)
+  # Batches of other sizes round otherwise: what is closer than that may stand on either side.
+  above = scores - scores[np.arange(37), owner][:, np.newaxis]
+  assert (1 + (above > 1e-5).sum(axis=1) <= ranks).all()
+  assert (ranks <= (above > -1e-5).sum(axis=1)).all()
+  assert (np.abs(above) < 1e-5).sum() < 2 * 37  # Their own among them: few are.
+  assert found["mean_rank"] == pytest.approx(ranks.mean())
+  assert found["recall_at_5"] == pytest.approx(100 * np.mean(ranks <= 5))
 
 
 def test_an_evaluation_that_loses_an_example_fails(data, tmp_path, monkeypatch):

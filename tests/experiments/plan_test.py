@@ -91,11 +91,17 @@ def test_one_hash_on_every_machine(tmp_path):
   assert plan.config_of(here[0]).data.dir == "/here"
 
 
-def test_the_command_line_wins_over_a_cell_and_a_cell_over_the_experiment(tmp_path):
+def test_the_command_line_and_a_cell_win_over_the_experiment(tmp_path):
   path = experiment_file(tmp_path, overrides="{'loss.segment_weight': 2.0, 'train.steps': 7}")
   first, second = plan.plan_runs(plan.load_experiment(path), {"train.steps": "9"})[:2]
   assert (first.overrides["loss.segment_weight"], first.overrides["train.steps"]) == (2.0, "9")
   assert second.overrides["loss.segment_weight"] == 0.0
+
+
+def test_what_a_cell_is_about_is_not_the_command_lines(tmp_path):
+  experiment = plan.load_experiment(experiment_file(tmp_path))
+  with pytest.raises(UserError, match=r"--config.loss.segment_weight: cell 'b' sets it itself"):
+    plan.plan_runs(experiment, {"loss.segment_weight": "1.0"})
 
 
 @pytest.mark.parametrize(
@@ -132,6 +138,7 @@ def test_a_key_no_config_has_is_found_before_any_run(tmp_path):
 
 ARGUMENTS = {
     "demo": ("", "debug"),
+    "msrvtt_mini_ablation": ("", "minilm", "minilm,debug"),
     "msrvtt_mini_moments": ("", "span", "span,debug"),
     "msrvtt_mini_negatives": ("", "minilm", "minilm,debug"),
     "msrvtt_mini_no_video": ("", "debug"),

@@ -89,6 +89,27 @@ def test_an_evaluation_says_who_trained(tmp_path, runs, child, code):
   assert runner.run_all(runs, tmp_path / "out", jobs=1, split="train") == found
 
 
+def test_what_was_trained_again_is_evaluated_again(tmp_path, runs, child, code):
+  trained = runner.run_all(runs, tmp_path / "out", jobs=1)
+  runner.run_all(runs, tmp_path / "out", jobs=1, split="train")
+  code[0] = "v2"
+  (trained[0].workdir / "result.json").unlink()
+  runner.run_all(runs, tmp_path / "out", jobs=1)
+  found = runner.run_all(runs, tmp_path / "out", jobs=1, split="train")
+  assert [outcome.versions for outcome in found] == [("v2", "v2"), ("v1", "v1")]
+
+
+def test_a_dump_that_another_evaluation_wrote(tmp_path, runs, child):
+  (dump := outcomes.workdir_of(runs[0], tmp_path / "out") / "eval" / "f_t_test.jsonl").parent.mkdir(
+      parents=True
+  )
+  dump.write_text("{}\n")
+  runner.run_all(runs, tmp_path / "out", jobs=1)
+  dump.write_text("{} \n")
+  with pytest.raises(UserError, match=r"f_t_test.jsonl: is not what this run wrote: remove .*json"):
+    runner.run_all(runs, tmp_path / "out", jobs=1)
+
+
 def test_other_data_for_a_finished_run(tmp_path, runs, child):
   workdir = runner.run_all(runs, tmp_path / "out", jobs=1)[0].workdir
   grid.prepare(tmp_path, "two")
