@@ -11,7 +11,7 @@ from mla_jax.experiments.plan import Cell, Experiment
 
 # The score an evaluation ranks by follows what was trained.
 _GLOBAL = {"loss.segment_weight": 0.0, "eval.segment_score": 0.0}
-_SEGMENT = {"loss.global_weight": 0.0, "eval.segment_score": 100.0}  # The global score is noise.
+_SEGMENT = {"loss.global_weight": 0.0, "eval.segment_score": 100.0}  # Beside it others are noise.
 _LATENT = {"loss.segment_pairing": "latent"}
 
 
