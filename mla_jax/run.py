@@ -226,6 +226,8 @@ def check_agreement(config: ConfigDict) -> None:
 
 def _weights_digest(config: ConfigDict) -> str | None:
   """The content of the pretrained text encoder's weights, wherever they lie."""
+  if config.model.text.pretrained is None:
+    return None
   weights = pathlib.Path(config.model.text.pretrained) / WEIGHTS
   return record_format.digest(weights) if weights.is_file() else None
 
