@@ -30,6 +30,10 @@ def get_experiment(arg: str | None = None) -> Experiment:
               Cell(f"both_{name}", _LATENT | {"loss.segment_variant": name})
               for name in ("max", "sinkhorn", "mil_nce")
           ),
+          *(
+              Cell(f"both_weight_{weight:g}", _LATENT | {"loss.segment_weight": weight})
+              for weight in (0.1, 2.0)  # "both" has 0.5.
+          ),
       ),
       seeds=grids.seeds(args),
       metrics=("recall_at_1", "recall_at_5", "recall_at_10"),

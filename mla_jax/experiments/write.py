@@ -117,6 +117,8 @@ def _notes(
       *notes.code(outcomes),
       *more,
   ]
+  if all(outcome.error for outcome in outcomes if outcome.run.cell == experiment.baseline):
+    lines.append(f"No differences: no run of `{experiment.baseline}` ended well.")
   failed = [outcome for outcome in outcomes if outcome.error]
   lines += [f"Failed: {outcome.run.name}: {outcome.error}" for outcome in failed]
   return [line for note in lines for line in (note, "")][:-1]

@@ -115,7 +115,18 @@ def test_a_failed_cell_is_a_row_without_numbers(tmp_path):
   assert rows[1].scores == {}
   text = write.markdown(experiment(), "cmd", outcomes, rows)
   assert "| b | failed | " in text
+  assert "No differences" not in text
   assert "Failed: b/seed_0: error: disk full" in text
+
+
+def test_without_its_baseline_a_table_says_why_nothing_is_compared(tmp_path):
+  outcomes = [
+      outcome(tmp_path, "a", 0, [1, 0], error="error: disk full"),
+      outcome(tmp_path, "b", 0, [1, 1]),
+  ]
+  rows = analysis.analyse(experiment(), outcomes)
+  says = "No differences: no run of `a` ended well."
+  assert says in write.markdown(experiment(), "cmd", outcomes, rows)
 
 
 def test_a_table_says_what_is_missing_and_which_config(tmp_path):
