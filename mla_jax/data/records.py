@@ -114,9 +114,6 @@ class Parsed(Generic[Record]):
     self._capacity = self._room = room
     self._kept: dict[int, Record] = {}
 
-  def __len__(self) -> int:
-    return len(self._shards)
-
   def __reduce__(self) -> tuple[Any, ...]:
     return Parsed, (self._shards, self._parse, self._capacity)
 
