@@ -26,7 +26,7 @@ def evaluate(
   """What the evaluation of a run's checkpoint found: "best", "latest" or a number."""
   devices.prepare()
   config = eval_lib.load_config(workdir, config_path, overrides)
-  run_lib.check_agreement(config)
+  run_lib.check_agreement(config, training=False)
   return _evaluate(run_lib.open_run(config, workdir), step)
 
 

@@ -213,14 +213,18 @@ def _check_same_data(config: ConfigDict, prepared: pathlib.Path) -> None:
       )
 
 
-def check_agreement(config: ConfigDict) -> None:
-  """Raises a `UserError` in every process unless all run the same code on the same data."""
+def check_agreement(config: ConfigDict, *, training: bool) -> None:
+  """Raises a `UserError` in every process unless all run the same code on the same data.
+
+  An evaluation needs none of the data that the run was trained on.
+  """
+  trained_on = fingerprint(config) if training else {}
   processes.check_agreement({
       "config": to_plain(config),
       "code_version": config_lib.code_version(),
       "jax": jax.__version__,
-      "data_fingerprint": fingerprint(config) | evaluated(config),
-      "pretrained": _weights_digest(config),
+      "data_fingerprint": trained_on | evaluated(config),
+      "pretrained": _weights_digest(config) if jax.process_count() > 1 else None,
   })
 
 

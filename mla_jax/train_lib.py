@@ -36,7 +36,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
 def _train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
   watchdog.limit(config.train.hang_seconds)
   watchdog.alive("the start: agreeing with the other processes")
-  run_lib.check_agreement(config)
+  run_lib.check_agreement(config, training=True)
   watchdog.alive("the start: preparing the workdir")
   run_lib.start_workdir(config, workdir)
   processes.wait_for_all("workdir")

@@ -213,6 +213,19 @@ def test_an_evaluation_that_stands_still_ends_and_says_where(trained, cache, tmp
   assert "slow_report_child.py" in found.stderr  # The stack.
 
 
+def test_other_data_is_evaluated_on_without_what_was_trained_on(
+    features: pathlib.Path, trained: pathlib.Path, cache: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+  plain = last_line(run(evaluation(trained), cache))
+  held = tmp_path / "msrvtt"
+  held.mkdir()
+  for name in ("retrieval", "media"):  # And no timed captions, which are trained on too.
+    (held / name).symlink_to(features / "msrvtt" / name)
+  assert "timed" in json.loads((trained / "config.json").read_text())["data"]["sources"]
+  found = last_line(run([*evaluation(trained), f"--config.data.dir={tmp_path}"], cache))
+  assert found["text_to_video"] == plain["text_to_video"]
+
+
 def test_a_workdir_of_another_config_is_refused(trained, features, cache):
   for more in (["--config.model.width=64"], ["--mode=eval", "--config.model.width=64"]):
     found = run(command(RETRIEVAL, features, trained, *SIX_STEPS, *more), cache)

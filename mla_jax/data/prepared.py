@@ -43,11 +43,14 @@ def fingerprint(config: ConfigDict) -> dict[str, str]:
 
 
 def evaluated(config: ConfigDict) -> dict[str, str]:
-  """As `fingerprint`, of the texts that are evaluated; nothing where they are not there yet."""
-  folder = family_dir(config) / config.data.eval_texts
-  if not (folder / record_format.MANIFEST).exists():
-    return {}
-  return {folder.name: record_format.finished_manifest(folder)["fingerprint"]}
+  """As `fingerprint`, of the texts that are evaluated and the media; without what is not there."""
+  family = family_dir(config)
+  names = [config.data.eval_texts, *([record_format.MEDIA_FOLDER] * config.model.use_video)]
+  return {
+      name: record_format.finished_manifest(family / name)["fingerprint"]
+      for name in names
+      if (family / name / record_format.MANIFEST).exists()
+  }
 
 
 def check_evaluable(config: ConfigDict, split: str) -> None:

@@ -10,7 +10,8 @@ from tests.experiments import grid
 
 def test_what_is_evaluated_counts_too(tmp_path: pathlib.Path) -> None:
   grid.prepare(tmp_path, "train")
-  config = ConfigDict({"data": {"dir": str(tmp_path / "data"), "family": "f", "eval_texts": "t"}})
+  data = {"dir": str(tmp_path / "data"), "family": "f", "eval_texts": "t"}
+  config = ConfigDict({"data": data, "model": {"use_video": True}})  # Of media there are none.
   assert prepared.evaluated(config) == {"t": "train"}
   config.data.eval_texts = "not there"
   assert prepared.evaluated(config) == {}
