@@ -9,9 +9,10 @@ workers: threads of tf.data here ("mla_jax"), or processes that make the rows ("
 `data.workers=2`); processes of the DataLoader there. "pytorch" ends in uint8 or float16 as mla_jax
 does, "pytorch_float" in float32 (pixels normalised), as CLIP4Clip and open_clip feed their models.
 With --epochs=1 both have read everything once before they are timed, as in most of a training run
-of this field: here the tokens of a text are kept. Frames are prepared no larger than training
-needs (`--short_side`). Printed: medians by the clock, and by CPU time, workers included, which is
-what a core can do.
+of this field: here the tokens of a text are kept (by each process for itself, which in one epoch
+has seen only its share: processes are at their best after some epochs). Frames are prepared no
+larger than training needs (`--short_side`). Printed: medians by the clock, and by CPU time, workers
+included, which is what a core can do.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,6 +1,7 @@
 """The embedded demo: questions about the order of events, aligned with timed sentences.
 
-`...:no_video` is the text-only twin, `...:debug` is tiny. `make demo` renders and runs it.
+`...:no_video` is the text-only twin, `...:retrieval` learns to find videos and is asked nothing,
+`...:debug` is tiny. `make demo` renders and runs it.
 """
 
 from ml_collections import ConfigDict
@@ -10,7 +11,7 @@ from mla_jax.config_lib import parse_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-  args = parse_arg(arg, no_video=False, debug=False)
+  args = parse_arg(arg, no_video=False, retrieval=False, debug=False)
   config = common.base("demo", "open_ended_qa")
   variants.pixels(config, image_size=64)
   data = config.data
@@ -45,4 +46,18 @@ def get_config(arg: str | None = None) -> ConfigDict:
     config.name += "_no_video"
     variants.without_video(config)
     data.sources.questions.beside = {}  # Nothing to align them with.
+  if args.retrieval:
+    _retrieval(config)
   return variants.debug(config) if args.debug else config
+
+
+def _retrieval(config: ConfigDict) -> None:
+  """As many clips and paragraphs a step, twice as many runs of sentences, no question."""
+  config.name += "_retrieval"
+  config.task = "retrieval"
+  config.model.num_answers = 0
+  config.data.eval_texts = "timed_captions"
+  config.data.sources = {
+      "paragraphs": common.source("timed_captions", "train", 20),
+      "sentences": common.source("timed_captions", "train", 20, sentences=1),
+  }

@@ -9,10 +9,10 @@ import shutil
 import jax
 from ml_collections import ConfigDict
 
-from mla_jax import checkpoints, config_lib, processes, sharding, whole_files
+from mla_jax import checkpoints, config_lib, pretrained_files, processes, sharding, whole_files
 from mla_jax.config_values import to_plain
 from mla_jax.data import answers as answers_lib
-from mla_jax.data import record_format, selection, sources, subtitles
+from mla_jax.data import selection, sources, subtitles
 from mla_jax.data.annotations.files import read_json
 from mla_jax.data.examples import Shapes
 from mla_jax.data.prepared import evaluated, family_dir, fingerprint
@@ -30,7 +30,7 @@ from mla_jax.errors import UserError
 from mla_jax.log import logger
 from mla_jax.models.build import build_model
 from mla_jax.models.mla import MLA
-from mla_jax.models.pretrained import WEIGHTS, check_pretrained
+from mla_jax.models.pretrained import check_pretrained
 from mla_jax.models.text_encoder import TextConfig
 from mla_jax.tasks.base import Evaluate, Task
 from mla_jax.tasks.registry import make_task
@@ -224,16 +224,9 @@ def check_agreement(config: ConfigDict, *, training: bool) -> None:
       "code_version": config_lib.code_version(),
       "jax": jax.__version__,
       "data_fingerprint": trained_on | evaluated(config),
-      "pretrained": _weights_digest(config) if jax.process_count() > 1 else None,
+      # One process need not read 80 MB to agree with itself.
+      "weights": pretrained_files.fingerprint(config) if jax.process_count() > 1 else {},
   })
-
-
-def _weights_digest(config: ConfigDict) -> str | None:
-  """The content of the pretrained text encoder's weights, wherever they lie."""
-  if config.model.text.pretrained is None:
-    return None
-  weights = pathlib.Path(config.model.text.pretrained) / WEIGHTS
-  return record_format.digest(weights) if weights.is_file() else None
 
 
 def _open_media(config: ConfigDict) -> MediaStore:

@@ -127,6 +127,7 @@ def test_the_full_size_has_a_step_and_no_key_that_nothing_reads(name, tokenizer)
         ("msrvtt_mini_moments.py:span", "span", "loss/span"),
         ("msrvtt_mini_moments.py", "answer", "segments_with_positive"),
         ("msvd_qa.py:small,no_video", "answer", "loss/answer"),
+        ("demo.py:retrieval", "answer", "loss/segment_timed"),
     ],
 )
 def test_what_an_argument_trains(name, head, part, tokenizer):

@@ -23,6 +23,19 @@ def inputs(args: ConfigDict) -> str:
   return f"pixels, {text}" if args.get("pixels") else text
 
 
+def retrieval_levels() -> tuple[Cell, ...]:
+  """The global level alone and the segments' alone, each ranked by its own score, and both.
+
+  Both are ranked by the global cosine.
+  """
+  return (
+      Cell("global", _OFF_SEGMENT | {"eval.segment_score": 0.0}),
+      # So much of it that the global cosine, which nothing trains, is noise beside it.
+      Cell("segment", _OFF_GLOBAL | {"eval.segment_score": 100.0}),
+      Cell("both", {"eval.segment_score": 0.0}),
+  )
+
+
 def question_levels(path: str, args: ConfigDict) -> tuple[Cell, ...]:
   """Each level beside the task, both, neither ("task"), and the twin without video."""
   return (

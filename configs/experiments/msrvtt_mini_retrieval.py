@@ -9,9 +9,6 @@ from configs.experiments import grids
 from mla_jax.config_lib import parse_arg
 from mla_jax.experiments.plan import Cell, Experiment
 
-# The score an evaluation ranks by follows what was trained.
-_GLOBAL = {"loss.segment_weight": 0.0, "eval.segment_score": 0.0}
-_SEGMENT = {"loss.global_weight": 0.0, "eval.segment_score": 100.0}  # Beside it others are noise.
 _LATENT = {"loss.segment_pairing": "latent"}
 
 
@@ -21,9 +18,7 @@ def get_experiment(arg: str | None = None) -> Experiment:
       title=f"Levels of alignment, text-to-video retrieval on msrvtt_mini, {grids.inputs(args)}",
       config=f"configs/msrvtt_mini_retrieval.py:{grids.chosen(args)}",
       cells=(
-          Cell("global", _GLOBAL),
-          Cell("segment", _SEGMENT | _LATENT),
-          Cell("both", _LATENT),
+          *grids.retrieval_levels(),  # The config's pairing is `latent`.
           Cell("both_timed", {"loss.segment_pairing": "timed"}),
           Cell("both_timed_latent", {"loss.segment_pairing": "timed+latent"}),
           *(

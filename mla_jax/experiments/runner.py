@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 import concurrent.futures
 import dataclasses
-import functools
 import json
 import pathlib
 import queue
@@ -11,8 +10,8 @@ import shlex
 import time
 from typing import Any
 
-from mla_jax import config_lib, cores, disk_space
-from mla_jax.data import prepared, record_format
+from mla_jax import config_lib, cores, disk_space, pretrained_files
+from mla_jax.data import prepared
 from mla_jax.errors import UserError
 from mla_jax.experiments import outcomes as outcomes_lib
 from mla_jax.experiments import plan
@@ -20,8 +19,6 @@ from mla_jax.experiments.children import Children, threads
 from mla_jax.experiments.outcomes import Outcome
 from mla_jax.experiments.plan import PlannedRun
 from mla_jax.log import logger
-
-_WEIGHTS = "model.safetensors"  # As `models.pretrained` names it, which needs jax.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,18 +117,11 @@ def _data(run: PlannedRun, *, needed: bool) -> dict[str, str]:
   """What the run learns from, by content; empty where that is gone and not `needed` any more."""
   config = plan.config_of(run)
   try:
-    found = prepared.fingerprint(config)
+    return prepared.fingerprint(config) | pretrained_files.fingerprint(config)
   except UserError:
     if needed:
       raise
     return {}
-  weights = pathlib.Path(config.model.text.pretrained or "") / _WEIGHTS
-  return found | ({"pretrained": _digest(weights)} if weights.is_file() else {})
-
-
-@functools.cache
-def _digest(path: pathlib.Path) -> str:
-  return record_format.digest(path)
 
 
 def _run_side_by_side(

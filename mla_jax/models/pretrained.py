@@ -17,8 +17,8 @@ from mla_jax.errors import UserError
 from mla_jax.log import logger
 from mla_jax.models.bert_encoder import TOKEN_TYPES
 from mla_jax.models.text_encoder import TextConfig
+from mla_jax.pretrained_files import CONFIG, NAMES, WEIGHTS
 
-CONFIG, WEIGHTS, TOKENIZER = FILES = ("config.json", "model.safetensors", "tokenizer.json")
 PATH = "text/bert/"  # Of the encoder's parameters in the model's.
 _FLOATS = ("F64", "F32", "F16", "BF16")
 # The heads of BERT's own training, which nothing here has, and a table of 0, 1, 2, ...
@@ -152,11 +152,11 @@ def _report(path: pathlib.Path, stored: set[str], used: set[str]) -> None:
 def check_pretrained(config: TextConfig) -> None:
   """Raises `UserError` unless the folder `config.pretrained` is one of a BERT of these sizes."""
   folder = pathlib.Path(config.pretrained or "")
-  absent = [name for name in FILES if not (folder / name).is_file()]
+  absent = [name for name in NAMES if not (folder / name).is_file()]
   if absent:
     raise UserError(
         f"model.text.pretrained={folder}: there is no {', '.join(absent)}: give a folder with"
-        f" {', '.join(FILES)}"
+        f" {', '.join(NAMES)}"
     )
   _check_config(folder / CONFIG, config)
 

@@ -138,6 +138,7 @@ def test_a_key_no_config_has_is_found_before_any_run(tmp_path):
 
 ARGUMENTS = {
     "demo": ("", "debug"),
+    "demo_retrieval": ("", "debug"),
     "msrvtt_mini_ablation": ("", "minilm", "minilm,debug"),
     "msrvtt_mini_moments": ("", "span", "span,debug"),
     "msrvtt_mini_negatives": ("", "minilm", "minilm,debug"),

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from mla_jax import sharding
+from mla_jax import pretrained_files, sharding
 from mla_jax.data.text import Tokenizer
 from mla_jax.errors import UserError
 from mla_jax.models import bert_encoder, layers, pretrained
@@ -201,7 +201,7 @@ def test_truncated_weights(tmp_path, share) -> None:
   _assert_refused(tmp_path, r"model.safetensors: damaged \(")
 
 
-@pytest.mark.parametrize("name", pretrained.FILES)
+@pytest.mark.parametrize("name", pretrained_files.NAMES)
 def test_a_missing_file(tmp_path, name) -> None:
   bert_checkpoint.write(tmp_path, SIZES)
   (tmp_path / name).unlink()

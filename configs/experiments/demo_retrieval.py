@@ -1,0 +1,22 @@
+"""Which level of alignment pays where segments are known and matter: retrieval on the demo.
+
+Chosen on clips kept out of training; --eval_split=test reports, once. `...:debug` is tiny.
+"""
+
+from configs.experiments import grids
+from mla_jax.config_lib import parse_arg
+from mla_jax.experiments.plan import Experiment
+
+
+def get_experiment(arg: str | None = None) -> Experiment:
+  args = parse_arg(arg, debug=False)
+  return Experiment(
+      title="Levels of alignment, text-to-video retrieval on the demo",
+      config=f"configs/demo.py:{grids.chosen(args, 'retrieval')}",
+      cells=grids.retrieval_levels(),
+      seeds=grids.seeds(args),
+      metrics=("recall_at_1", "recall_at_5", "recall_at_10"),
+      numbers=("text_to_video/median_rank", "video_to_text/recall_at_1"),
+      baseline="global",
+      overrides={"data.eval_split": "dev"},
+  )
