@@ -11,7 +11,6 @@ dense losses on 256 chips: --only, --impl, --chips, --batches and --missing choo
 from collections.abc import Callable, Sequence
 import dataclasses
 import functools
-import importlib.metadata
 import math
 import os
 import pathlib
@@ -21,6 +20,8 @@ import time
 from typing import Any
 
 from absl import app, flags
+
+from benchmarks import compilers
 
 _WRITE = flags.DEFINE_boolean("write", False, "Put what was measured into the table of --page.")
 _ONLY = flags.DEFINE_list("only", [], "Losses to compile; all by default.")
@@ -64,7 +65,7 @@ def main(argv: Sequence[str]) -> None:
   os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
   page = pathlib.Path(_PAGE.value)
   measured: dict[Program, Memory] = {}
-  known = recorded(page.read_text(), versions()) if _MISSING.value else {}
+  known = recorded(page.read_text(), compilers.versions()) if _MISSING.value else {}
   for program in _programs():
     if program in known:
       continue
@@ -78,7 +79,7 @@ def main(argv: Sequence[str]) -> None:
         flush=True,
     )
     if _WRITE.value:
-      page.write_text(updated(page.read_text(), measured, versions()))
+      page.write_text(updated(page.read_text(), measured, compilers.versions()))
 
 
 def _programs() -> list[Program]:
@@ -170,12 +171,6 @@ def _program(loss: str, impl: str, rows: int, mesh: Any) -> Any:
     return output.loss, output.metrics
 
   return jax.jit(jax.value_and_grad(value, has_aux=True)).lower(learnt, batch)
-
-
-def versions() -> str:
-  """What compiled the programs."""
-  names = ("jax", "libtpu")
-  return " and ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
 
 
 def updated(page: str, measured: dict[Program, Memory], compilers: str) -> str:

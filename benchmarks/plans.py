@@ -2,9 +2,10 @@
 
     make bench-plans ARGS=--write  # Brings the TPU compiler.
 
-Plans each config for 16, 64 and 256 chips, with the rows a chip that it has on 256. A plan that is
-in --plans already is not made again. With --write the tables of docs/scaling.md are made from them:
-what a step needs, and what the hardware's bound on its time becomes with more chips.
+Plans each config for 16, 64 and 256 chips, with the rows a chip that it has on 256. A plan of the
+same code by the same compiler that is in --plans already is not made again. With --write the tables
+of docs/scaling.md are made from them: what a step needs, and what the hardware's bound on its time
+becomes with more chips.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +15,9 @@ import sys
 from typing import Any
 
 from absl import app, flags
+
+from benchmarks import compilers
+from mla_jax import config_lib
 
 _WRITE = flags.DEFINE_boolean("write", False, "Put the tables into --page.")
 _CONFIGS = flags.DEFINE_list("configs", ["pretrain_webvid", "pretrain_howto100m"], "What to plan.")
@@ -29,18 +33,18 @@ _MOST = max(TOPOLOGIES)  # Chips the configs are made for.
 def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError(f"unknown arguments: {argv[1:]}")
-  folder = pathlib.Path(_PLANS.value)
+  versions = f"code {config_lib.code_version()}, {compilers.versions()}"
+  folder = pathlib.Path(_PLANS.value) / versions.replace(", ", "_").replace(" ", "_")
   for chips in map(int, _CHIPS.value):
     for name in _CONFIGS.value:
       if not _file(folder, name, chips).exists():
         _plan(name, chips, _file(folder, name, chips).parent)
   if _WRITE.value:
     page = pathlib.Path(_PAGE.value)
-    page.write_text(updated(page.read_text(), _read(folder)))
+    page.write_text(updated(page.read_text(), _read(folder), versions))
 
 
 def _plan(name: str, chips: int, workdir: pathlib.Path) -> None:
-  from mla_jax import config_lib
   from mla_jax.planner import run
 
   config = config_lib.load_config(f"configs/{name}.py")
@@ -58,8 +62,8 @@ def _read(folder: pathlib.Path) -> list[dict[str, Any]]:
   return [json.loads(file.read_text()) for file in files if file.exists()]
 
 
-def updated(page: str, plans: Sequence[dict[str, Any]]) -> str:
-  """The page with these plans between its marks.
+def updated(page: str, plans: Sequence[dict[str, Any]], versions: str) -> str:
+  """The page with these plans, and what made them, between its marks.
 
   Raises:
     SystemExit: the page has no place for them.
@@ -69,7 +73,8 @@ def updated(page: str, plans: Sequence[dict[str, Any]]) -> str:
   if not begin or not end:
     sys.exit(f"error: {_PAGE.value}: put {BEGIN} and {END} where the tables belong")
   largest = [plan for plan in plans if plan["chips"] == _MOST]
-  return f"{before}{BEGIN}\n{needs(largest)}\n{weak_scaling(plans)}{END}{after}"
+  tables = f"{needs(largest)}\n{weak_scaling(plans)}\nCompiled: {versions}.\n"
+  return f"{before}{BEGIN}\n{tables}{END}{after}"
 
 
 def needs(plans: Sequence[dict[str, Any]]) -> str:

@@ -5,7 +5,8 @@
 First the ranks of --size texts against as many videos, from random embeddings: seconds, and peak
 memory above the embeddings. Then --sorted of them by mla_jax and by each peer, in turn, from
 embeddings (the product of which both need) and from a matrix of scores that is there already. A
-full sort of n x n holds about 20 n^2 bytes (CLIP4Clip) or 24 n^2 (X-Pool); 24 GiB hold some 30,000.
+full sort of n x n holds about 20 n^2 bytes (CLIP4Clip) or 24 n^2 (X-Pool): 24 GiB hold less than
+30,000.
 """
 
 from collections.abc import Callable, Sequence

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from mla_jax import checkpoints, config_lib, pretrained_files, processes, sharding, whole_files
 from mla_jax.config_values import to_plain
 from mla_jax.data import answers as answers_lib
-from mla_jax.data import selection, sources, subtitles
+from mla_jax.data import record_format, selection, sources, subtitles
 from mla_jax.data.annotations.files import read_json
 from mla_jax.data.examples import Shapes
 from mla_jax.data.prepared import evaluated, family_dir, fingerprint
@@ -149,11 +149,11 @@ def open_checkpoints(run: Run, *, read_only: bool = False) -> checkpoints.Checkp
 
 
 def start_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
-  """Gives a new workdir all that an evaluation needs; a used one must hold the same run.
+  """Gives a new workdir what a run reads from it; a used one must hold the same run.
 
   It may be computed elsewhere and in another way than before (another mesh, ring losses, more
-  workers), with its data in another folder: the workdir's config is then the new one. Of several
-  processes the first writes; the others may read after `processes.wait_for_all`.
+  workers), with its data in another folder. Of several processes the first writes; the others may
+  read after `processes.wait_for_all`. `keep_config` makes it complete.
 
   Raises:
     UserError: the workdir holds a run of another config or on other data, or the prepared data is
@@ -167,23 +167,28 @@ def start_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
     _check_same_data(config, prepared)
     if changes and processes.is_first():
       logger.info("%s: goes on with %s", workdir, "; ".join(changes))
-      config_lib.save_config(config, saved)
     return
   if not processes.is_first():
     return
-  # Now, since mending the config would need another workdir later.
-  if text.pretrained:
+  if text.pretrained:  # Before its tokenizer is copied.
     check_pretrained(text)
-  for name in TOKENIZER_FILES:  # Left by a start that failed.
+  for name in (*TOKENIZER_FILES, record_format.ANSWERS):  # Left by a start that failed.
     (workdir / name).unlink(missing_ok=True)
   _copy(tokenizer, workdir / stored_name(tokenizer))
   for source in config.data.sources.values():
-    found = family / source.texts / "answers.json"
+    found = family / source.texts / record_format.ANSWERS
     if found.exists():
-      _copy(found, workdir / "answers.json")
+      _copy(found, workdir / record_format.ANSWERS)
   whole_files.write_text(prepared, json.dumps(fingerprint(config), indent=2) + "\n")
-  # Last: a workdir with a config is complete.
-  config_lib.save_config(config, saved)
+
+
+def keep_config(config: ConfigDict, workdir: pathlib.Path) -> None:
+  """Makes a started workdir complete and this run's own: another config is refused from now on.
+
+  So it comes last, when nothing in the config is left that an error would tell to mend.
+  """
+  if processes.is_first():
+    config_lib.save_config(config, workdir / "config.json")
 
 
 def _check_same_run(config: ConfigDict, saved: pathlib.Path) -> list[str]:
@@ -262,7 +267,7 @@ def _shapes(data: ConfigDict) -> Shapes:
 
 
 def _answers(workdir: pathlib.Path, config: ConfigDict) -> dict[str, int]:
-  path = workdir / "answers.json"
+  path = workdir / record_format.ANSWERS
   if not path.exists():
     raise UserError(f"{path}: not there; no training source of this config has answers")
   ranked = answers_lib.read_answers(path)

@@ -38,12 +38,14 @@ def leaf_bytes(leaf: Any) -> int:
 
 
 def _whole_state(state: Any, mesh: Mesh) -> list[str]:
-  size = sum(map(leaf_bytes, jax.tree.leaves(state)))
+  sizes = {name: leaf_bytes(leaf) for name, leaf in sharding.named_leaves(state).items()}
+  size = sum(sizes.values())
   if mesh.size == 1 or size < _LARGE_STATE:
     return []
+  largest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:3]
   return [
       f"state: {size / 1e9:.1f} GB are whole on each of {mesh.size} devices: a larger mesh.fsdp"
-      " divides them"
+      f" divides them; the largest are {', '.join(largest)}"
   ]
 
 

@@ -57,6 +57,7 @@ def _train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
       writer.truncate_after(first)
       logger.info("%s in %s: from step %d to %d", config.name, workdir, first, steps)
       check_all_read(config)
+      run_lib.keep_config(config, workdir)
       ended = _loop(training, state, first, dev, stop, saved, writer)
     # A request may have come since the last step, while it was evaluated and saved.
     return run if ended and not stop.stops_at(steps + 1) else None

@@ -26,6 +26,7 @@ RETRIEVAL = "msrvtt_mini_retrieval.py:debug"
         ({"loss.segment_variant": "sinkorn"}, "sinkhorn"),
         ({"model.text.vocab_size": 10}, "vocab_size"),
         ({"mesh.fsdp": 3}, "mesh"),
+        ({"train.micro_batches": 3}, "16 rows do not divide over 1 devices times train.micro"),
     ],
 )
 def test_bad_input_is_one_clear_error(override, message, features, tmp_path):
@@ -42,6 +43,22 @@ def test_bad_input_is_one_clear_error(override, message, features, tmp_path):
     train_lib.train(config, tmp_path)
   assert "\n" not in str(error.value)
   assert not list((tmp_path / "checkpoints").glob("[0-9]*"))
+  # A run that has taken steps keeps its config; before, the mended one may have the workdir.
+  assert (tmp_path / "config.json").exists() == ("not finite" in message)
+
+
+def test_the_mended_command_has_the_same_workdir(features, tmp_path):
+  of_data = {
+      "data.dir": str(features),
+      "data.dev_fraction": 0.3,
+      "model.video.feature_width": tiny.FEATURES,
+      "train.micro_batches": 3,
+  }
+  with pytest.raises(UserError, match="change the rows"):
+    train_lib.train(config_lib.load_config(f"configs/{RETRIEVAL}", of_data), tmp_path)
+  rows = {"data.sources.captions.rows": 3, "data.sources.timed.rows": 3, "train.steps": 1}
+  mended = config_lib.load_config(f"configs/{RETRIEVAL}", of_data | rows)
+  assert train_lib.train(mended, tmp_path) is not None
 
 
 @pytest.mark.parametrize(

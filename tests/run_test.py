@@ -47,7 +47,7 @@ def _tokens(config: ConfigDict, workdir: pathlib.Path) -> list[int]:
 
 def test_the_tokenizer_of_the_prepared_data(data, tmp_path) -> None:
   config = _config(data, "debug")
-  run_lib.start_workdir(config, tmp_path)
+  _start(config, tmp_path)
   prepared = data / "msrvtt" / "retrieval" / "tokenizer.model"
   assert (tmp_path / "tokenizer.model").read_bytes() == prepared.read_bytes()
   assert len(_tokens(config, tmp_path)) >= 3
@@ -56,7 +56,7 @@ def test_the_tokenizer_of_the_prepared_data(data, tmp_path) -> None:
 def test_a_tokenizer_json_by_its_whole_path(data, bert, tmp_path) -> None:
   (tmp_path / "tokenizer.model").write_text("left by a start that failed")
   config = _config(data, "debug", data__tokenizer=str(bert / "tokenizer.json"))
-  run_lib.start_workdir(config, tmp_path)
+  _start(config, tmp_path)
   assert sorted(path.name for path in tmp_path.iterdir()) == [
       "config.json", "data.json", "tokenizer.json"
   ]
@@ -66,7 +66,7 @@ def test_a_tokenizer_json_by_its_whole_path(data, bert, tmp_path) -> None:
 
 def test_pretrained_weights_bring_their_tokenizer(data, bert, tmp_path) -> None:
   config = _bert_config(data, bert, data__tokenizer="no/such.model")
-  run_lib.start_workdir(config, tmp_path)
+  _start(config, tmp_path)
   content = (bert / "tokenizer.json").read_bytes()
   assert (tmp_path / "tokenizer.json").read_bytes() == content
   assert len(_tokens(config, tmp_path)) == 5
@@ -84,74 +84,79 @@ def test_pretrained_weights_bring_their_tokenizer(data, bert, tmp_path) -> None:
 )
 def test_a_start_that_fails_leaves_no_run(data, tmp_path, changes, said) -> None:
   with pytest.raises(UserError, match=said):
-    run_lib.start_workdir(_config(data, "debug", **changes), tmp_path)
+    _start(_config(data, "debug", **changes), tmp_path)
   assert not (tmp_path / "config.json").exists()
 
 
 def test_a_run_may_go_on_elsewhere_and_in_another_way(data, tmp_path) -> None:
-  run_lib.start_workdir(_config(data, "debug"), tmp_path)
+  _start(_config(data, "debug"), tmp_path)
   how = {
       "mesh__data": 1, "mesh__fsdp": -1, "sharding__min_size": 0, "loss__impl": "ring",
       "train__micro_batches": 2, "train__hang_seconds": 5.0, "train__eval_every": 1,
       "data__workers": 1,
   }
-  run_lib.start_workdir(_config(data, "debug", **how), tmp_path)
+  _start(_config(data, "debug", **how), tmp_path)
   assert config_lib.read_config(tmp_path / "config.json").loss.impl == "ring"
 
 
 def test_a_run_goes_on_where_its_data_moved_but_not_on_other_data(data, tmp_path) -> None:
-  run_lib.start_workdir(_config(data, "debug"), tmp_path)
+  _start(_config(data, "debug"), tmp_path)
   moved = shutil.copytree(data, tmp_path / "moved")
-  run_lib.start_workdir(_config(moved, "debug"), tmp_path)
+  _start(_config(moved, "debug"), tmp_path)
   assert config_lib.read_config(tmp_path / "config.json").data.dir == str(moved)
   shutil.rmtree(moved)
   shutil.copytree(tiny.prepare(tmp_path / "other", videos=9), moved)
   with pytest.raises(UserError, match=r"trained on other data than .*moved/msrvtt/media holds now"):
-    run_lib.start_workdir(_config(moved, "debug"), tmp_path)
+    _start(_config(moved, "debug"), tmp_path)
   elsewhere = moved.rename(tmp_path / "elsewhere")
   with pytest.raises(UserError, match="trained on other data than"):
-    run_lib.start_workdir(_config(elsewhere, "debug"), tmp_path)
+    _start(_config(elsewhere, "debug"), tmp_path)
   assert config_lib.read_config(tmp_path / "config.json").data.dir == str(moved)
 
 
 @pytest.mark.parametrize("key", ["seed", "train__steps", "model__width", "data__text_length"])
 def test_what_a_run_is_may_not_change(data, tmp_path, key) -> None:
-  run_lib.start_workdir(_config(data, "debug"), tmp_path)
+  _start(_config(data, "debug"), tmp_path)
   before = (tmp_path / "config.json").read_bytes()
   with pytest.raises(UserError, match=rf"another config \({key.replace('__', '.')}: .* -> 96"):
-    run_lib.start_workdir(_config(data, "debug", **{key: 96}), tmp_path)
+    _start(_config(data, "debug", **{key: 96}), tmp_path)
   assert (tmp_path / "config.json").read_bytes() == before
 
 
 def test_other_weights_are_another_run(data, bert, tmp_path) -> None:
-  run_lib.start_workdir(_bert_config(data, bert), tmp_path)
+  _start(_bert_config(data, bert), tmp_path)
   other = shutil.copytree(bert, tmp_path / "other")
   with pytest.raises(UserError, match=r"another config \(model.text.pretrained: "):
-    run_lib.start_workdir(_bert_config(data, other), tmp_path)
+    _start(_bert_config(data, other), tmp_path)
 
 
 def test_a_workdir_of_which_nobody_knows_the_data(data, tmp_path) -> None:
-  run_lib.start_workdir(_config(data, "debug"), tmp_path)
+  _start(_config(data, "debug"), tmp_path)
   (tmp_path / "data.json").unlink()
   with pytest.raises(UserError, match="nobody knows on which data the run was trained"):
-    run_lib.start_workdir(_config(data, "debug"), tmp_path)
+    _start(_config(data, "debug"), tmp_path)
 
 
 def test_sizes_that_do_not_fit_are_found_before_there_is_a_run(data, bert, tmp_path) -> None:
   """So that the command, mended as the error says, runs in the same workdir."""
   wrong = _bert_config(data, bert, model__text__layers=2, model__text__max_length=64)
   with pytest.raises(UserError, match=r"set --config.model.text.layers=1 --config.*length=512$"):
-    run_lib.start_workdir(wrong, tmp_path)
-  run_lib.start_workdir(_bert_config(data, bert), tmp_path)
+    _start(wrong, tmp_path)
+  _start(_bert_config(data, bert), tmp_path)
 
 
 def test_a_vocabulary_larger_than_the_models(data, bert, tmp_path) -> None:
   config = _config(
       data, "debug", data__tokenizer=str(bert / "tokenizer.json"), model__text__vocab_size=50
   )
-  run_lib.start_workdir(config, tmp_path)
+  _start(config, tmp_path)
   with pytest.raises(UserError, match=r"tokenizer.json: has 77 pieces, the model embeds 50"):
     run_lib.open_run(config, tmp_path)
+
+
+def _start(config: ConfigDict, workdir: pathlib.Path) -> None:
+  run_lib.start_workdir(config, workdir)
+  run_lib.keep_config(config, workdir)
 
 
 def _bert_config(data: pathlib.Path, bert: pathlib.Path, **changes: Any) -> ConfigDict:

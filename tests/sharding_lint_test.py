@@ -65,6 +65,8 @@ def test_a_large_state_that_no_axis_splits_is_one_line(monkeypatch) -> None:
   monkeypatch.setattr(sharding_lint, "_LARGE_STATE", size)
   (line,) = _findings(sharding.REPLICATED, fsdp=1)
   assert line.startswith("state: 0.0 GB are whole on each of 8 devices")
+  largest = line.partition("the largest are ")[2].split(", ")
+  assert len(largest) == 3 and all(name.endswith("embedding") for name in largest)
   monkeypatch.setattr(sharding_lint, "_LARGE_STATE", 2 * size)
   assert _findings(sharding.REPLICATED, fsdp=1) == []
 

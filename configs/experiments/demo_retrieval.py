@@ -5,7 +5,7 @@ Chosen on clips kept out of training; --eval_split=test reports, once. `...:debu
 
 from configs.experiments import grids
 from mla_jax.config_lib import parse_arg
-from mla_jax.experiments.plan import Experiment
+from mla_jax.experiments.plan import Cell, Experiment
 
 
 def get_experiment(arg: str | None = None) -> Experiment:
@@ -13,7 +13,10 @@ def get_experiment(arg: str | None = None) -> Experiment:
   return Experiment(
       title="Levels of alignment, text-to-video retrieval on the demo",
       config=f"configs/demo.py:{grids.chosen(args, 'retrieval')}",
-      cells=grids.retrieval_levels(),
+      cells=(
+          *grids.retrieval_levels(),
+          Cell("both_latent", {"loss.segment_pairing": "latent"}),  # What times are worth.
+      ),
       seeds=grids.seeds(args),
       metrics=("recall_at_1", "recall_at_5", "recall_at_10"),
       numbers=("text_to_video/median_rank", "video_to_text/recall_at_1"),

@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from mla_jax.errors import check_choice
-from mla_jax.losses import contrastive, segment
+from mla_jax.losses import contrastive, latent, pairs, segment
 from mla_jax.losses.implementations import IMPLEMENTATIONS
 from mla_jax.losses.regression import regression
 from mla_jax.losses.types import LossOutput, Side
@@ -48,6 +48,8 @@ class LossSettings:
     check_choice("loss.impl", settings.impl, IMPLEMENTATIONS)
     check_choice("loss.global_kind", settings.global_kind, _GLOBAL)
     check_choice("loss.segment_pairing", settings.segment_pairing, _PAIRINGS)
+    check_choice("loss.segment_variant", settings.segment_variant, latent.VARIANTS)
+    check_choice("loss.duplicates", settings.duplicates, pairs.DUPLICATES)
     return settings
 
   @property

@@ -12,18 +12,18 @@ pytestmark = pytest.mark.slow
 ROWS = 128  # A chip.
 
 
-def test_the_ring_needs_no_more_on_a_larger_pod() -> None:
+@pytest.mark.parametrize("loss", ["softmax", "timed", "latent_softmax", "latent_sinkhorn"])
+def test_the_ring_needs_no_more_on_a_larger_pod(loss: str) -> None:
   extras.need("libtpu", "aot")
-  small, large = (
-      loss_memory.measure("softmax", "ring", chips, ROWS * chips) for chips in (16, 256)
-  )
+  small, large = (loss_memory.measure(loss, "ring", chips, ROWS * chips) for chips in (16, 256))
   assert 0 < large.temporary < 1.1 * small.temporary
   assert large.peak < 1.1 * small.peak
 
 
-def test_the_ring_needs_a_twentieth_of_dense_at_most() -> None:
+@pytest.mark.parametrize(("loss", "chips"), [("softmax", 256), ("latent_max", 16)])
+def test_the_ring_needs_a_twentieth_of_dense_at_most(loss: str, chips: int) -> None:
   extras.need("libtpu", "aot")
   dense, ring = (
-      loss_memory.measure("latent_max", impl, 16, ROWS * 16) for impl in ("dense", "ring")
+      loss_memory.measure(loss, impl, chips, ROWS * chips) for impl in ("dense", "ring")
   )
   assert 0 < ring.temporary < 0.05 * dense.temporary

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 import dataclasses
+import pathlib
 from typing import Any
 
 import pytest
@@ -35,6 +36,17 @@ def test_a_tpu_that_is_not_here(tpu: Target) -> None:
   compiled = compile_lib.compile_step(config, tpu)
   assert report.fits(compiled, CHIPS["v5e"])
   assert report.collective_totals(compiled.collectives)["all-gather"]["bytes"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["pretrain_webvid", "pretrain_howto100m"])
+def test_the_pretraining_configs_fit_a_pod(tpu: Target, name: str, tmp_path: pathlib.Path) -> None:
+  """Three minutes each; docs/scaling.md has the tables."""
+  config = config_lib.load_config(f"configs/{name}.py")
+  found = plan(config, "v5e:16x16", find_batch=False, workdir=tmp_path)
+  assert found["memory_per_chip"]["total"] <= 0.85 * found["capacity_per_chip"]
+  assert found["collective_bytes"] <= 1.5 * found["collective_bytes_at_least"]
+  assert found["seconds_at_least"]["compute"] == max(found["seconds_at_least"].values())
 
 
 @pytest.mark.slow
