@@ -26,7 +26,7 @@ RETRIEVAL = "msrvtt_mini_retrieval.py:debug"
         ({"loss.segment_variant": "sinkorn"}, "sinkhorn"),
         ({"model.text.vocab_size": 10}, "vocab_size"),
         ({"mesh.fsdp": 3}, "mesh"),
-        ({"train.micro_batches": 3}, "16 rows do not divide over 1 devices times train.micro"),
+        ({"train.micro_batches": 3}, "16 rows do not divide over 8 devices times train.micro"),
     ],
 )
 def test_bad_input_is_one_clear_error(override, message, features, tmp_path):
@@ -56,7 +56,7 @@ def test_the_mended_command_has_the_same_workdir(features, tmp_path):
   }
   with pytest.raises(UserError, match="change the rows"):
     train_lib.train(config_lib.load_config(f"configs/{RETRIEVAL}", of_data), tmp_path)
-  rows = {"data.sources.captions.rows": 3, "data.sources.timed.rows": 3, "train.steps": 1}
+  rows = {"data.sources.captions.rows": 12, "data.sources.timed.rows": 12, "train.steps": 2}
   mended = config_lib.load_config(f"configs/{RETRIEVAL}", of_data | rows)
   assert train_lib.train(mended, tmp_path) is not None
 
