@@ -2,10 +2,9 @@
 
     make bench-plans ARGS=--write  # Brings the TPU compiler.
 
-Plans each config for 16, 64 and 256 chips, with the rows a chip that it has on 256. A plan of the
-same code by the same compiler that is in --plans already is not made again. With --write the tables
-of docs/scaling.md are made from them: what a step needs, and what the hardware's bound on its time
-becomes with more chips.
+Plans each config for 16, 64 and 256 chips, with the rows a chip that it has on 256. With --write
+the tables of docs/scaling.md are made from them: what a step needs, and what the hardware's bound
+on its time becomes with more chips.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from mla_jax import config_lib
 _WRITE = flags.DEFINE_boolean("write", False, "Put the tables into --page.")
 _CONFIGS = flags.DEFINE_list("configs", ["pretrain_webvid", "pretrain_howto100m"], "What to plan.")
 _CHIPS = flags.DEFINE_list("chips", ["256", "16", "64"], "For how many chips.")
+_MISSING = flags.DEFINE_boolean("missing", False, "Plan only what --plans does not have.")
 _PLANS = flags.DEFINE_string("plans", "runs/plans", "Folder of the plans.")
 _PAGE = flags.DEFINE_string("page", "docs/scaling.md", "Page with the tables.")
 
@@ -34,10 +34,10 @@ def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError(f"unknown arguments: {argv[1:]}")
   versions = f"code {config_lib.code_version()}, {compilers.versions()}"
-  folder = pathlib.Path(_PLANS.value) / versions.replace(", ", "_").replace(" ", "_")
+  folder = pathlib.Path(_PLANS.value)
   for chips in map(int, _CHIPS.value):
     for name in _CONFIGS.value:
-      if not _file(folder, name, chips).exists():
+      if not (_MISSING.value and _file(folder, name, chips).exists()):
         _plan(name, chips, _file(folder, name, chips).parent)
   if _WRITE.value:
     page = pathlib.Path(_PAGE.value)
@@ -59,7 +59,10 @@ def _file(folder: pathlib.Path, name: str, chips: int) -> pathlib.Path:
 
 def _read(folder: pathlib.Path) -> list[dict[str, Any]]:
   files = [_file(folder, name, chips) for name in _CONFIGS.value for chips in TOPOLOGIES]
-  return [json.loads(file.read_text()) for file in files if file.exists()]
+  absent = [str(file.parent) for file in files if not file.exists()]
+  if absent:
+    sys.exit(f"error: --write: the tables need all plans, and there is no {', '.join(absent)}")
+  return [json.loads(file.read_text()) for file in files]
 
 
 def updated(page: str, plans: Sequence[dict[str, Any]], versions: str) -> str:

@@ -52,7 +52,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
 
 
 def _retrieval(config: ConfigDict) -> None:
-  """As many clips and paragraphs a step, twice as many runs of sentences, no question."""
+  """As many clips a step, half of them with their paragraph, half with two runs of sentences."""
   config.name += "_retrieval"
   config.task = "retrieval"
   config.model.num_answers = 0

@@ -152,8 +152,9 @@ def start_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
   """Gives a new workdir what a run reads from it; a used one must hold the same run.
 
   It may be computed elsewhere and in another way than before (another mesh, ring losses, more
-  workers), with its data in another folder. Of several processes the first writes; the others may
-  read after `processes.wait_for_all`. `keep_config` makes it complete.
+  workers), with its data in another folder: the workdir's config is then the new one. Of several
+  processes the first writes; the others may read after `processes.wait_for_all`. What a new workdir
+  lacks is its config: `keep_config`.
 
   Raises:
     UserError: the workdir holds a run of another config or on other data, or the prepared data is
@@ -167,6 +168,7 @@ def start_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
     _check_same_data(config, prepared)
     if changes and processes.is_first():
       logger.info("%s: goes on with %s", workdir, "; ".join(changes))
+      config_lib.save_config(config, saved)
     return
   if not processes.is_first():
     return
@@ -185,10 +187,11 @@ def start_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
 def keep_config(config: ConfigDict, workdir: pathlib.Path) -> None:
   """Makes a started workdir complete and this run's own: another config is refused from now on.
 
-  So it comes last, when nothing in the config is left that an error would tell to mend.
+  So it comes with the first checkpoint: until then an error may tell to mend the config.
   """
-  if processes.is_first():
-    config_lib.save_config(config, workdir / "config.json")
+  saved = workdir / "config.json"
+  if processes.is_first() and not saved.exists():
+    config_lib.save_config(config, saved)
 
 
 def _check_same_run(config: ConfigDict, saved: pathlib.Path) -> list[str]:

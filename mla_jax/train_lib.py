@@ -57,7 +57,6 @@ def _train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
       writer.truncate_after(first)
       logger.info("%s in %s: from step %d to %d", config.name, workdir, first, steps)
       check_all_read(config)
-      run_lib.keep_config(config, workdir)
       ended = _loop(training, state, first, dev, stop, saved, writer)
     # A request may have come since the last step, while it was evaluated and saved.
     return run if ended and not stop.stops_at(steps + 1) else None
@@ -89,6 +88,7 @@ def _loop(
         # Before saving, so that the checkpoint knows its score.
         found = _evaluate(training.run, state, dev, step, writer) if dev and evaluates else {}
         if saves:
+          run_lib.keep_config(training.run.config, training.run.workdir)
           saved.save(step, state, found, training.meta)
     if last or stops:
       return not stops

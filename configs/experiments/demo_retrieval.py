@@ -1,6 +1,8 @@
 """Which level of alignment pays where segments are known and matter: retrieval on the demo.
 
-Chosen on clips kept out of training; --eval_split=test reports, once. `...:debug` is tiny.
+Segments are trained by times and ranked by their latent score: whole paragraphs have to find whole
+clips, whose times are not known. Chosen on clips kept out of training; --eval_split=test reports,
+once. `...:debug` is tiny.
 """
 
 from configs.experiments import grids
