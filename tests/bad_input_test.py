@@ -47,20 +47,6 @@ def test_bad_input_is_one_clear_error(override, message, features, tmp_path):
   assert not (tmp_path / "config.json").exists()  # The mended command may have the workdir.
 
 
-def test_the_mended_command_has_the_same_workdir(features, tmp_path):
-  of_data = {
-      "data.dir": str(features),
-      "data.dev_fraction": 0.3,
-      "model.video.feature_width": tiny.FEATURES,
-      "train.micro_batches": 3,
-  }
-  with pytest.raises(UserError, match="change the rows"):
-    train_lib.train(config_lib.load_config(f"configs/{RETRIEVAL}", of_data), tmp_path)
-  rows = {"data.sources.captions.rows": 12, "data.sources.timed.rows": 12, "train.steps": 2}
-  mended = config_lib.load_config(f"configs/{RETRIEVAL}", of_data | rows)
-  assert train_lib.train(mended, tmp_path) is not None
-
-
 @pytest.mark.parametrize(
     ("more", "message"),
     [

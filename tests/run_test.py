@@ -145,6 +145,13 @@ def test_sizes_that_do_not_fit_are_found_before_there_is_a_run(data, bert, tmp_p
   _start(_bert_config(data, bert), tmp_path)
 
 
+def test_a_workdir_without_a_checkpoint_is_the_mended_commands(data, tmp_path) -> None:
+  run_lib.start_workdir(_config(data, "debug", model__width=64), tmp_path)
+  _start(_config(data, "debug"), tmp_path)
+  with pytest.raises(UserError, match=r"another config \(model.width"):
+    run_lib.start_workdir(_config(data, "debug", model__width=64), tmp_path)
+
+
 def test_a_vocabulary_larger_than_the_models(data, bert, tmp_path) -> None:
   config = _config(
       data, "debug", data__tokenizer=str(bert / "tokenizer.json"), model__text__vocab_size=50
