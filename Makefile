@@ -82,7 +82,7 @@ test-slow: $(STAMP)
 	$(BIN)/python -m pytest -n 2 $(DIST) -m slow $(ARGS)
 
 test-aot: $(LIBTPU_STAMP) $(CUDA_STAMP)
-	PYTHONPATH=$(abspath $(VENV)-libtpu) MLA_JAX_REQUIRE_AOT=1 $(BIN)/python -m pytest \
+	PYTHONPATH=$(abspath $(VENV)-libtpu) MLA_JAX_REQUIRE_AOT=1 $(BIN)/python -m pytest -n 2 \
 	  tests/planner/tpu_test.py tests/losses/ring_memory_test.py $(ARGS)
 	PYTHONPATH=$(abspath $(VENV)-cuda) MLA_JAX_REQUIRE_AOT=1 $(BIN)/python -m pytest tests/planner/gpu_test.py $(ARGS)
 
