@@ -173,21 +173,21 @@ def _program(loss: str, impl: str, rows: int, mesh: Any) -> Any:
   return jax.jit(jax.value_and_grad(value, has_aux=True)).lower(learnt, batch)
 
 
-def updated(page: str, measured: dict[Program, Memory], compilers: str) -> str:
+def updated(page: str, measured: dict[Program, Memory], versions: str) -> str:
   """The page with these programs in its table; its other rows stay if the compilers were the same.
 
   Raises:
     SystemExit: the page has no place for the table.
   """
   before, _, after = _parts(page)
-  table = _table(recorded(page, compilers) | measured, compilers)
+  table = _table(recorded(page, versions) | measured, versions)
   return f"{before}{BEGIN}\n{table}{END}{after}"
 
 
-def recorded(page: str, compilers: str) -> dict[Program, Memory]:
+def recorded(page: str, versions: str) -> dict[Program, Memory]:
   """What the page's table says, if the compilers were these; nothing otherwise."""
   _, table, _ = _parts(page)
-  return _parse(table) if f"Compiled by {compilers}." in table else {}
+  return _parse(table) if f"Compiled by {versions}." in table else {}
 
 
 def _parts(page: str) -> tuple[str, str, str]:
@@ -198,7 +198,7 @@ def _parts(page: str) -> tuple[str, str, str]:
   return before, table, after
 
 
-def _table(measured: dict[Program, Memory], compilers: str) -> str:
+def _table(measured: dict[Program, Memory], versions: str) -> str:
   lines = [
       "| loss | chips | batch | dense MiB | ring MiB | ring / dense | dense peak | ring peak |",
       "|---|---|---|---|---|---|---|---|",
@@ -211,7 +211,7 @@ def _table(measured: dict[Program, Memory], compilers: str) -> str:
       )
       cells = [loss, str(chips), f"{rows:,}", *temporary, _ratio(dense, ring), *peak]
       lines.append(f"| {' | '.join(cells)} |")
-  return "\n".join([*lines, "", f"Compiled by {compilers}.", ""])
+  return "\n".join([*lines, "", f"Compiled by {versions}.", ""])
 
 
 def _ratio(dense: Memory | None, ring: Memory | None) -> str:

@@ -33,13 +33,13 @@ _MOST = max(TOPOLOGIES)  # Chips the configs are made for.
 def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
     raise app.UsageError(f"unknown arguments: {argv[1:]}")
-  versions = f"code {config_lib.code_version()}, {compilers.versions()}"
   folder = pathlib.Path(_PLANS.value)
   for chips in map(int, _CHIPS.value):
     for name in _CONFIGS.value:
       if not (_MISSING.value and _file(folder, name, chips).exists()):
         _plan(name, chips, _file(folder, name, chips).parent)
   if _WRITE.value:
+    versions = f"code {config_lib.code_version()}, {compilers.versions()}"
     page = pathlib.Path(_PAGE.value)
     page.write_text(updated(page.read_text(), _read(folder), versions))
 
