@@ -9,6 +9,7 @@ import shutil
 from typing import Any, Self
 
 from absl import logging as absl_logging
+import jax
 from ml_collections import ConfigDict
 import orbax.checkpoint as ocp
 
@@ -18,6 +19,9 @@ from mla_jax.retention import LastAndBest
 from mla_jax.train_state import TrainState
 
 FORMAT = 1
+# A replicated array is written in as many pieces as it has replicas, none smaller than this. Each
+# piece of each shape is a program: those of small arrays would be compiled for longer than written.
+_SMALLEST_PIECE_BYTES = 1 << 20
 Meta = dict[str, Any]
 
 
@@ -61,7 +65,7 @@ class Checkpointer:
               read_only=read_only,
           ),
           item_handlers={
-              "state": ocp.StandardCheckpointHandler(),
+              "state": _array_handler(),
               "meta": ocp.JsonCheckpointHandler(),
           },
       )
@@ -116,7 +120,7 @@ class Checkpointer:
       return self._manager.save(
           step,
           args=ocp.args.Composite(
-              state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(record)
+              state=ocp.args.PyTreeSave(state), meta=ocp.args.JsonSave(record)
           ),
           metrics={name: float(value) for name, value in metrics.items()},
           force=True,
@@ -209,9 +213,13 @@ class Checkpointer:
     step = self.find(step)
     meta = self.read_meta(step)
     _check_fit(f"{self._directory}/{step}", meta, _describe(abstract_state), config)
+    places = ocp.checkpoint_utils.construct_restore_args(abstract_state)
     try:
       restored = self._manager.restore(
-          step, args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract_state))
+          step,
+          args=ocp.args.Composite(
+              state=ocp.args.PyTreeRestore(item=abstract_state, restore_args=places)
+          ),
       )
     except Exception as error:
       raise UserError(
@@ -235,6 +243,14 @@ class Checkpointer:
         f"{self._directory}: saving failed ({_first_line(error)}): free space or mend the folder; "
         "earlier checkpoints are whole, the same command continues from the last"
     )
+
+
+def _array_handler() -> ocp.PyTreeCheckpointHandler:
+  arrays = ocp.type_handlers.ArrayHandler(
+      min_slice_bytes_for_replica_parallel=_SMALLEST_PIECE_BYTES
+  )
+  registry = ocp.type_handlers.create_type_handler_registry((jax.Array, arrays))
+  return ocp.PyTreeCheckpointHandler(type_handler_registry=registry)
 
 
 def _quiet(record: logging.LogRecord) -> bool:

@@ -69,6 +69,16 @@ def test_six_steps_equal_three_and_a_restart_and_three(tmp_path: pathlib.Path) -
   assert step._cache_size() == 1  # A restored state compiles nothing anew.
 
 
+def test_no_program_is_compiled_to_save_small_arrays(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
+) -> None:
+  state = make_state(0, make_mesh(4))
+  with Checkpointer(tmp_path) as saved, jax.log_compiles():
+    saved.save(1, state, {}, META)
+    saved.wait()
+  assert "XLA compilation" not in caplog.text
+
+
 @pytest.mark.parametrize(
     ("devices", "fsdp", "rules"),
     [
