@@ -13,6 +13,7 @@ from mla_jax import config_lib, sharding, train_step
 from mla_jax import run as run_lib
 from mla_jax.data import sources
 from mla_jax.errors import UserError
+from mla_jax.models.build import build_model
 from mla_jax.planner import compile as compile_lib
 from mla_jax.planner.run import plan
 from mla_jax.planner.topology import Target, open_target
@@ -63,12 +64,19 @@ def test_memory_is_the_compilers_and_falls_with_fsdp() -> None:
 
 
 def test_a_ring_of_one_device_is_one_line() -> None:
-  told = "loss.impl='ring': goes round one device"
+  def told(lines: list[str]) -> int:
+    return sum("loss.impl='ring': goes round one device" in line for line in lines)
+
   for devices, impl, lines in ((1, "ring", 1), (1, "dense", 0), (2, "ring", 0)):
     config = config_lib.load_config(CPU, {"loss.impl": impl, "mesh.data": devices})
-    target = Target(f"cpu:{devices}", jax.devices()[:devices], None)
-    findings = compile_lib.compile_step(config, target).findings
-    assert sum(told in line for line in findings) == lines
+    mesh = sharding.make_mesh(config.mesh, jax.devices()[:devices])
+    model = build_model(config.model)
+    tx, _ = train_step.make_optimizer(model, config)
+    abstract = train_step.abstract_state(model, config, mesh, tx)
+    assert told(train_step.lint(config, mesh, abstract)) == lines
+  config = config_lib.load_config(CPU, {"loss.impl": "ring", "mesh.data": 1})
+  target = Target("cpu:1", jax.devices()[:1], None)
+  assert told(compile_lib.compile_step(config, target).findings) == 1
 
 
 @pytest.mark.parametrize("most", [0, 1, 5, 8, 9, 37, 1000])
