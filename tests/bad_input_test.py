@@ -56,8 +56,8 @@ def test_bad_input_is_one_clear_error(override, message, features, tmp_path):
         (["--mode=eval", "--workdir=nothing"], "holds no run"),
     ],
 )
-def test_a_bad_command_line_is_one_line_and_an_exit_code(more, message, features, cache, tmp_path):
-  found = run(command(RETRIEVAL, features, tmp_path, *more), cache)
+def test_a_bad_command_line_is_one_line_and_an_exit_code(more, message, features, tmp_path):
+  found = run(command(RETRIEVAL, features, tmp_path, *more))
   assert found.returncode != 0
   assert "Traceback" not in found.stderr
   errors = [line for line in found.stderr.splitlines() if line.startswith("error:")]

@@ -33,19 +33,15 @@ def command(config: str, data: pathlib.Path, workdir: pathlib.Path, *more: str) 
   ]
 
 
-def environment(cache: pathlib.Path) -> dict[str, str]:
-  # Two devices: enough to shard, and compiled sooner than eight.
-  flags = os.environ["XLA_FLAGS"].replace("device_count=8", "device_count=2")
-  return os.environ | {
-      "XLA_FLAGS": flags,
-      "JAX_COMPILATION_CACHE_DIR": str(cache),
-      "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-  }
+def environment(devices: int = 2) -> dict[str, str]:
+  """Of a process with so many devices: two are enough to shard, and compiled sooner than eight."""
+  flags = os.environ["XLA_FLAGS"].replace("device_count=8", f"device_count={devices}")
+  return os.environ | {"XLA_FLAGS": flags}
 
 
-def run(arguments: list[str], cache: pathlib.Path) -> subprocess.CompletedProcess[str]:
+def run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
   return subprocess.run(
-      arguments, cwd=ROOT, capture_output=True, text=True, env=environment(cache), check=False
+      arguments, cwd=ROOT, capture_output=True, text=True, env=environment(), check=False
   )
 
 
@@ -70,21 +66,21 @@ def checkpoint_arrays(workdir: pathlib.Path, step: int) -> dict[str, np.ndarray]
 
 
 def kill_after_checkpoint(
-    arguments: list[str], cache: pathlib.Path, checkpoint: pathlib.Path
+    arguments: list[str], checkpoint: pathlib.Path
 ) -> None:
   process = subprocess.Popen(
       arguments,
       cwd=ROOT,
       stdout=subprocess.DEVNULL,
       stderr=subprocess.DEVNULL,
-      env=environment(cache),
+      env=environment(),
   )
   wait_for(checkpoint.exists)
   os.kill(process.pid, signal.SIGKILL)
   process.wait()
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 900.0) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 900.0) -> None:
   end = time.monotonic() + seconds
   while not condition():
     assert time.monotonic() < end, "timed out"

@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
   """Programs are compiled once for all processes of tests, and kept for the next time."""
   folder = str(config.cache.mkdir("compiled"))
   os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", folder)
-  os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+  os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
 
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -50,12 +50,6 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
   from tests import tiny  # Brings jax.
 
   return tiny.prepare(tmp_path_factory.mktemp("features"))
-
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-  """Compiled programs, shared by the processes of tests."""
-  return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(scope="session")

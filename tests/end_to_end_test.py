@@ -33,11 +33,11 @@ SIX_STEPS = ("--config.train.steps=6", "--config.train.checkpoint_every=3")
 
 @pytest.fixture(scope="session")
 def trained(
-    tmp_path_factory: pytest.TempPathFactory, features: pathlib.Path, cache: pathlib.Path
+    tmp_path_factory: pytest.TempPathFactory, features: pathlib.Path
 ) -> pathlib.Path:
   """A workdir of six retrieval steps, never interrupted."""
   workdir = tmp_path_factory.mktemp("trained")
-  last_line(run(command(RETRIEVAL, features, workdir, *SIX_STEPS), cache))
+  last_line(run(command(RETRIEVAL, features, workdir, *SIX_STEPS)))
   return workdir
 
 
@@ -51,8 +51,8 @@ def check_outputs(workdir: pathlib.Path, result: dict[str, Any]) -> list[dict[st
   return [json.loads(line) for line in (workdir / "eval" / f"{name}.jsonl").open()]
 
 
-def test_retrieval_scores_are_those_of_its_dump(trained, cache):
-  result = last_line(run(evaluation(trained), cache))
+def test_retrieval_scores_are_those_of_its_dump(trained):
+  result = last_line(run(evaluation(trained)))
   dump = check_outputs(trained, result)
   assert len(dump) == 30
   hits = np.mean([row["rank"] <= 1 for row in dump]) * 100
@@ -61,10 +61,10 @@ def test_retrieval_scores_are_those_of_its_dump(trained, cache):
   assert list(trained.glob("events.out.tfevents*"))
 
 
-def test_qa_trains_evaluates_and_scores_another_hold_out(features, cache, tmp_path):
+def test_qa_trains_evaluates_and_scores_another_hold_out(features, tmp_path):
   """Evaluating needs the workdir and the split alone, whatever its names and sizes."""
   workdir = tmp_path / "work"
-  result = last_line(run(command("msrvtt_mini_qa.py:debug", features, workdir), cache))
+  result = last_line(run(command("msrvtt_mini_qa.py:debug", features, workdir)))
   dump = check_outputs(workdir, result)
   assert len(dump) == 20
   assert result["accuracy"] == pytest.approx(100 * np.mean([row["correct"] for row in dump]))
@@ -75,34 +75,34 @@ def test_qa_trains_evaluates_and_scores_another_hold_out(features, cache, tmp_pa
   (other / "msrvtt" / "qa" / "tokenizer.model").unlink()
   (other / "msrvtt" / "qa" / "answers.json").unlink()
   found = last_line(
-      run(evaluation(workdir, f"--config.data.dir={other}", "--step=latest"), cache)
+      run(evaluation(workdir, f"--config.data.dir={other}", "--step=latest"))
   )
   assert found["questions"] == 2 * sum(n % 4 == 3 for n in range(500, 513))
 
 
 @pytest.mark.slow  # tests/configs_test.py trains from frames too.
-def test_pixels_train_from_frames(cache, tmp_path):
+def test_pixels_train_from_frames(tmp_path):
   frames = tiny.prepare(tmp_path, media="frames", videos=24)
   workdir = tmp_path / "work"
-  result = last_line(run(command("msrvtt_mini_retrieval.py:pixels,debug", frames, workdir), cache))
+  result = last_line(run(command("msrvtt_mini_retrieval.py:pixels,debug", frames, workdir)))
   check_outputs(workdir, result)
   assert "data:image/jpeg;base64" in next((workdir / "report").glob("*.html")).read_text()
 
 
-def test_rows_made_by_a_process_of_their_own_train_the_same(trained, features, cache, tmp_path):
+def test_rows_made_by_a_process_of_their_own_train_the_same(trained, features, tmp_path):
   last_line(
-      run(command(RETRIEVAL, features, tmp_path, *SIX_STEPS, "--config.data.workers=1"), cache)
+      run(command(RETRIEVAL, features, tmp_path, *SIX_STEPS, "--config.data.workers=1"))
   )
   expected, found = checkpoint_arrays(trained, 6), checkpoint_arrays(tmp_path, 6)
   for name, value in expected.items():
     np.testing.assert_array_equal(value, found[name], err_msg=name)
 
 
-def test_six_steps_are_three_steps_killed_and_three_more(trained, features, cache, tmp_path):
+def test_six_steps_are_three_steps_killed_and_three_more(trained, features, tmp_path):
   arguments = command(RETRIEVAL, features, tmp_path, *SIX_STEPS)
-  kill_after_checkpoint(arguments, cache, tmp_path / "checkpoints" / "3")
+  kill_after_checkpoint(arguments, tmp_path / "checkpoints" / "3")
   assert not (tmp_path / "eval").exists()
-  resumed = run(arguments, cache)
+  resumed = run(arguments)
   assert "from step 3 to 6" in resumed.stderr
   last_line(resumed)
   expected, found = checkpoint_arrays(trained, 6), checkpoint_arrays(tmp_path, 6)
@@ -115,13 +115,13 @@ def test_six_steps_are_three_steps_killed_and_three_more(trained, features, cach
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_over_another_mesh_by_another_way(trained, features, cache, tmp_path):
+def test_a_run_goes_on_over_another_mesh_by_another_way(trained, features, tmp_path):
   """Whole parameters on both devices, then divided ones and ring losses."""
   arguments = command(RETRIEVAL, features, tmp_path, *SIX_STEPS)
-  kill_after_checkpoint(arguments, cache, tmp_path / "checkpoints" / "3")
+  kill_after_checkpoint(arguments, tmp_path / "checkpoints" / "3")
   keys = {"mesh.data": 1, "mesh.fsdp": 2, "sharding.min_size": 0, "loss.impl": "ring"}
   more = [f"--config.{key}={value}" for key, value in keys.items()]
-  resumed = run([*arguments, *more], cache)
+  resumed = run([*arguments, *more])
   assert "goes on with" in resumed.stderr and "from step 3 to 6" in resumed.stderr
   assert checkpoint_arrays(trained, 6).keys() == checkpoint_arrays(tmp_path, 6).keys()
   logs = [map(json.loads, (folder / "metrics.jsonl").open()) for folder in (trained, tmp_path)]
@@ -131,7 +131,7 @@ def test_a_run_goes_on_over_another_mesh_by_another_way(trained, features, cache
 
 
 @pytest.mark.slow
-def test_pretrained_weights_are_needed_at_the_start_alone(features, cache, tmp_path):
+def test_pretrained_weights_are_needed_at_the_start_alone(features, tmp_path):
   """Killed, resumed and evaluated where their folder is gone; what is frozen is still as it was."""
   folder, workdir = tmp_path / "bert", tmp_path / "work"
   sizes = {"num_hidden_layers": 2, "hidden_size": 16, "max_position_embeddings": 512}
@@ -141,9 +141,9 @@ def test_pretrained_weights_are_needed_at_the_start_alone(features, cache, tmp_p
   more = [f"--config.model.text.{key}={value}" for key, value in text.items()]
   name = "msrvtt_mini_retrieval.py:minilm,debug"
   arguments = command(name, features, workdir, *SIX_STEPS, *more)
-  kill_after_checkpoint(arguments, cache, workdir / "checkpoints" / "3")
+  kill_after_checkpoint(arguments, workdir / "checkpoints" / "3")
   shutil.rmtree(folder)
-  resumed = run(arguments, cache)
+  resumed = run(arguments)
   assert "from step 3 to 6" in resumed.stderr
   check_outputs(workdir, last_line(resumed))
   found = checkpoint_arrays(workdir, 6)
@@ -162,7 +162,7 @@ def test_pretrained_weights_are_needed_at_the_start_alone(features, cache, tmp_p
   assert all("['layer_1']" in key for key in moments)
 
 
-def test_sigterm_saves_and_exits_0(features, cache, tmp_path):
+def test_sigterm_saves_and_exits_0(features, tmp_path):
   more = [f"--config.train.{key}=100000" for key in ("steps", "checkpoint_every", "eval_every")]
   process = subprocess.Popen(
       command(RETRIEVAL, features, tmp_path, *more),
@@ -170,7 +170,7 @@ def test_sigterm_saves_and_exits_0(features, cache, tmp_path):
       stderr=subprocess.PIPE,
       stdout=subprocess.PIPE,
       text=True,
-      env=environment(cache),
+      env=environment(),
   )
   log = tmp_path / "metrics.jsonl"
   wait_for(lambda: log.exists() and log.stat().st_size > 0)
@@ -201,11 +201,11 @@ def test_sigterm_while_the_last_checkpoint_is_saved_leaves_the_evaluation_to_the
 
 
 @pytest.mark.slow
-def test_an_evaluation_that_stands_still_ends_and_says_where(trained, cache, tmp_path):
+def test_an_evaluation_that_stands_still_ends_and_says_where(trained, tmp_path):
   workdir = tmp_path / "run"
   shutil.copytree(trained, workdir)
   more = evaluation(workdir, "--config.train.hang_seconds=15")[3:]
-  found = run([sys.executable, "-m", "tests.slow_report_child", *more], cache)
+  found = run([sys.executable, "-m", "tests.slow_report_child", *more])
   assert found.returncode == 1
   assert re.search(
       r"error: nothing happened for 15 s since the evaluation of step \d: writing", found.stderr
@@ -214,21 +214,21 @@ def test_an_evaluation_that_stands_still_ends_and_says_where(trained, cache, tmp
 
 
 def test_other_data_is_evaluated_on_without_what_was_trained_on(
-    features: pathlib.Path, trained: pathlib.Path, cache: pathlib.Path, tmp_path: pathlib.Path
+    features: pathlib.Path, trained: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-  plain = last_line(run(evaluation(trained), cache))
+  plain = last_line(run(evaluation(trained)))
   held = tmp_path / "msrvtt"
   held.mkdir()
   for name in ("retrieval", "media"):  # And no timed captions, which are trained on too.
     (held / name).symlink_to(features / "msrvtt" / name)
   assert "timed" in json.loads((trained / "config.json").read_text())["data"]["sources"]
-  found = last_line(run([*evaluation(trained), f"--config.data.dir={tmp_path}"], cache))
+  found = last_line(run([*evaluation(trained), f"--config.data.dir={tmp_path}"]))
   assert found["text_to_video"] == plain["text_to_video"]
 
 
-def test_a_workdir_of_another_config_is_refused(trained, features, cache):
+def test_a_workdir_of_another_config_is_refused(trained, features):
   for more in (["--config.model.width=64"], ["--mode=eval", "--config.model.width=64"]):
-    found = run(command(RETRIEVAL, features, trained, *SIX_STEPS, *more), cache)
+    found = run(command(RETRIEVAL, features, trained, *SIX_STEPS, *more))
     assert found.returncode != 0
     assert "Traceback" not in found.stderr
     assert "width" in found.stderr.splitlines()[-1]
@@ -236,11 +236,11 @@ def test_a_workdir_of_another_config_is_refused(trained, features, cache):
 
 @pytest.mark.slow
 def test_probes_spoil_the_inputs_of_a_trained_run(
-    features: pathlib.Path, trained: pathlib.Path, cache: pathlib.Path
+    features: pathlib.Path, trained: pathlib.Path
 ) -> None:
-  plain = last_line(run(evaluation(trained), cache))
+  plain = last_line(run(evaluation(trained)))
   command_line = [sys.executable, "-m", "mla_jax.probe", f"--workdir={trained}"]
-  result = last_line(run(command_line, cache))
+  result = last_line(run(command_line))
   found = result["probes"]
   assert found["none"] == plain["text_to_video"]["recall_at_1"]
   assert set(found) == {

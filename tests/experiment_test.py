@@ -35,7 +35,7 @@ WITHOUT_BROKEN = EXPERIMENT.replace(BROKEN, "")
 
 
 @pytest.mark.slow
-def test_a_grid_runs_lists_its_failures_and_is_not_run_twice(tmp_path, cache):
+def test_a_grid_runs_lists_its_failures_and_is_not_run_twice(tmp_path):
   data = tiny.prepare(tmp_path)
   path = tmp_path / "grid.py"
   path.write_text(EXPERIMENT)
@@ -45,7 +45,7 @@ def test_a_grid_runs_lists_its_failures_and_is_not_run_twice(tmp_path, cache):
       f"--config.model.video.feature_width={tiny.FEATURES}",
   ]
   done = subprocess.run(
-      command, cwd=ROOT, capture_output=True, text=True, env=environment(cache), check=False
+      command, cwd=ROOT, capture_output=True, text=True, env=environment(), check=False
   )
   assert done.returncode == 1
   assert "error: 2 runs failed: broken/seed_0, broken/seed_1" in done.stderr
@@ -61,20 +61,20 @@ def test_a_grid_runs_lists_its_failures_and_is_not_run_twice(tmp_path, cache):
   assert means["both"]["mean_rank"] == pytest.approx(sum(r["mean_rank"] for r in runs) / 2)
 
   again = subprocess.run(
-      command, cwd=ROOT, capture_output=True, text=True, env=environment(cache), check=False
+      command, cwd=ROOT, capture_output=True, text=True, env=environment(), check=False
   )
   assert "4 finished earlier, 2 to do" in again.stderr
   assert json.loads(again.stdout.splitlines()[-1]) == means
 
   evaluated = subprocess.run(
       [*command, "--eval_split=validate"], cwd=ROOT, capture_output=True, text=True,
-      env=environment(cache), check=False,
+      env=environment(), check=False,
   )
   assert "2 runs are not finished (broken/seed_0, broken/seed_1)" in evaluated.stderr
   path.write_text(WITHOUT_BROKEN)
   evaluated = subprocess.run(
       [*command, "--eval_split=validate"], cwd=ROOT, capture_output=True, text=True,
-      env=environment(cache), check=True,
+      env=environment(), check=True,
   )
   result = json.loads((tmp_path / "out" / "validate" / "results.json").read_text())
   assert {r["metrics"]["split"] for r in result["runs"]} == {"validate"}
@@ -83,7 +83,7 @@ def test_a_grid_runs_lists_its_failures_and_is_not_run_twice(tmp_path, cache):
 
   path.write_text(EXPERIMENT.replace('"train.steps": 2', '"train.steps": 3'))
   other = subprocess.run(
-      command, cwd=ROOT, capture_output=True, text=True, env=environment(cache), check=False
+      command, cwd=ROOT, capture_output=True, text=True, env=environment(), check=False
   )
   assert other.returncode == 1
   assert "was run with another config" in other.stderr

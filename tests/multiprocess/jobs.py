@@ -1,15 +1,14 @@
 """Jobs of real processes on this machine: started, waited for, read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 import os
 import pathlib
 import socket
 import subprocess
 import sys
-import time
 
 from mla_jax.metrics import read_metrics
-from tests import tiny
+from tests import commands, tiny
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 STEPS = ("--config.train.steps=4", "--config.train.checkpoint_every=2")
@@ -42,7 +41,6 @@ def arguments(data: pathlib.Path | str, workdir: pathlib.Path, *more: str) -> li
 
 def start(
     each: Sequence[Sequence[str]],
-    cache: pathlib.Path,
     *,
     devices: int = 1,
     module: str = "mla_jax.main",
@@ -52,11 +50,8 @@ def start(
 
   Each is started in its folder, if folders are given, and finds the code there first.
   """
-  flags = os.environ["XLA_FLAGS"].replace("device_count=8", f"device_count={devices}")
   paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-  environment = os.environ | {
-      "XLA_FLAGS": flags, "JAX_COMPILATION_CACHE_DIR": str(cache), "PYTHONPATH": paths,
-  }
+  environment = commands.environment(devices) | {"PYTHONPATH": paths}
   coordinator = f"--coordinator=localhost:{free_port()}"
   started = []
   for number, words in enumerate(each):
@@ -93,10 +88,3 @@ def succeed(started: Sequence[subprocess.Popen[str]]) -> list[Ended]:
 def losses(workdir: pathlib.Path) -> dict[int, float]:
   lines = read_metrics(workdir / "metrics.jsonl")
   return {line["step"]: line["loss"] for line in lines if "loss" in line}
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 300) -> None:
-  deadline = time.monotonic() + seconds
-  while not condition():
-    assert time.monotonic() < deadline, "timed out"
-    time.sleep(0.2)

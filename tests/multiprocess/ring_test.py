@@ -1,7 +1,6 @@
 """Ring losses over real processes are the dense ones of one process, in value and gradient."""
 
 from collections.abc import Sequence
-import os
 import pathlib
 import subprocess
 import sys
@@ -9,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from tests.commands import environment
 from tests.losses.ring_test import LOSSES
 from tests.multiprocess.jobs import finish, free_port
 
@@ -20,7 +20,6 @@ def compute(
     impl: str, losses: Sequence[str], processes: int, devices: int, out: pathlib.Path
 ) -> dict[str, np.ndarray]:
   """Losses with their gradients, by so many processes with so many devices each."""
-  flags = os.environ["XLA_FLAGS"].replace("device_count=8", f"device_count={devices}")
   child = "tests.multiprocess.ring_child"
   command = [sys.executable, "-m", child, impl, ",".join(losses), str(out)]
   port = free_port()
@@ -29,7 +28,7 @@ def compute(
     job = [f"localhost:{port}", str(processes), str(number)] if processes > 1 else []
     started.append(
         subprocess.Popen(
-            command + job, cwd=ROOT, env=os.environ | {"XLA_FLAGS": flags}, text=True,
+            command + job, cwd=ROOT, env=environment(devices), text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )
     )
