@@ -58,7 +58,8 @@ def timed_alignment(
     UserError: thresholds out of order, or an unknown `impl`.
   """
   videos, texts = pairs.whole_batch(video, text)
-  _check_times(video, text, overlap, upper=upper, lower=lower)
+  check_thresholds(upper, lower)
+  _check_overlap(video, text, overlap)
   output = over_batch(
       InfoNCE(),
       Scoring(_segment_logits, functools.partial(_segment_masks, upper=upper, lower=lower)),
@@ -108,8 +109,7 @@ def latent_alignment(
   Raises:
     UserError: an unknown `variant`, `duplicates` or `impl`, or a temperature that is not positive.
   """
-  if not temperature > 0:
-    raise UserError(f"segment_temperature={temperature}: choose a number above 0, e.g. 0.1")
+  check_temperature(temperature)
   scoring = Scoring(
       functools.partial(_latent_logits, variant=variant, temperature=temperature),
       functools.partial(pairs.block_pair_masks, duplicates=duplicates),
@@ -125,14 +125,22 @@ def latent_alignment(
   )
 
 
-def _check_times(
-    video: Side, text: Side, overlap: Float[Array, "R N M"], *, upper: float, lower: float
-) -> None:
+def check_temperature(temperature: float) -> None:
+  """Raises UserError unless it is above 0."""
+  if not temperature > 0:
+    raise UserError(f"segment_temperature={temperature}: choose a number above 0, e.g. 0.1")
+
+
+def check_thresholds(upper: float, lower: float) -> None:
+  """Raises UserError unless every overlap is a positive, a negative or in between."""
   if not 0 <= lower <= upper <= 1 or upper == 0:
     raise UserError(
         f"overlap thresholds upper={upper}, lower={lower} (overlap_upper, overlap_lower): "
         "choose 0 <= lower <= upper <= 1 with upper above 0"
     )
+
+
+def _check_overlap(video: Side, text: Side, overlap: Float[Array, "R N M"]) -> None:
   if overlap.shape != (*text.mask.shape[:1], video.mask.shape[1], text.mask.shape[1]):
     raise ValueError(
         f"overlap {overlap.shape} for videos {video.mask.shape} and texts {text.mask.shape}: "

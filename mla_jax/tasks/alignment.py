@@ -43,13 +43,15 @@ class LossSettings:
 
   @classmethod
   def from_config(cls, config: ConfigDict) -> "LossSettings":
-    """Raises UserError on an unknown name."""
+    """Raises UserError on an unknown name and on a number that no loss could use."""
     settings = cls(**{field.name: config[field.name] for field in dataclasses.fields(cls)})
     check_choice("loss.impl", settings.impl, IMPLEMENTATIONS)
     check_choice("loss.global_kind", settings.global_kind, _GLOBAL)
     check_choice("loss.segment_pairing", settings.segment_pairing, _PAIRINGS)
     check_choice("loss.segment_variant", settings.segment_variant, latent.VARIANTS)
     check_choice("loss.duplicates", settings.duplicates, pairs.DUPLICATES)
+    segment.check_temperature(settings.segment_temperature)
+    segment.check_thresholds(settings.overlap_upper, settings.overlap_lower)
     return settings
 
   @property

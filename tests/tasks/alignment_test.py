@@ -160,8 +160,20 @@ def test_the_ring_is_used_where_asked_for_and_changes_no_number(kind):
   assert parts == pytest.approx(dense_parts, rel=1e-6)
 
 
-@pytest.mark.parametrize("key", ["global_kind", "segment_pairing", "impl"])
+@pytest.mark.parametrize(
+    "key", ["global_kind", "segment_pairing", "segment_variant", "duplicates", "impl"]
+)
 def test_an_unknown_name_is_refused(key):
   config = config_lib.load_config("configs/msrvtt_mini_retrieval.py", {f"loss.{key}": "nothing"})
   with pytest.raises(UserError, match="nothing"):
+    LossSettings.from_config(config.loss)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("segment_temperature", 0.0), ("overlap_upper", 1.5), ("overlap_lower", 0.9)],
+)
+def test_a_number_that_no_loss_could_use_is_refused(key, value):
+  config = config_lib.load_config("configs/msrvtt_mini_retrieval.py", {f"loss.{key}": value})
+  with pytest.raises(UserError, match=f"{key}.*choose"):
     LossSettings.from_config(config.loss)
