@@ -13,11 +13,12 @@ from tests import bert_checkpoint, tiny
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TINY = ["--config.data.dev_fraction=0.3", f"--config.model.video.feature_width={tiny.FEATURES}"]
-# What a tiny dataset needs beyond the README's words; nothing here changes what is run.
+# What a tiny dataset needs beyond the README's words, and two cells of the grid for all of them;
+# nothing else here changes what is run.
 SMALL = {
     "mla_jax.prepare": ["--vocab_size=80", "--workers=1"],
     "mla_jax.main --config": TINY,
-    "mla_jax.experiment": TINY,
+    "mla_jax.experiment": [*TINY, "--cells=task,task_global"],
     "$MINILM": [f"--config.model.text.vocab_size={len(bert_checkpoint.VOCABULARY)}"],
 }
 BERT = {
