@@ -36,6 +36,8 @@ hypothesis.settings.load_profile("mla_jax")
 
 def pytest_configure(config: pytest.Config) -> None:
   """Programs are compiled once for all processes of tests, and kept for the next time."""
+  if not config.pluginmanager.hasplugin("cacheprovider"):
+    return
   folder = str(config.cache.mkdir("compiled"))
   os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", folder)
   os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
