@@ -65,9 +65,7 @@ def checkpoint_arrays(workdir: pathlib.Path, step: int) -> dict[str, np.ndarray]
   }
 
 
-def kill_after_checkpoint(
-    arguments: list[str], checkpoint: pathlib.Path
-) -> None:
+def kill_after_checkpoint(arguments: list[str], checkpoint: pathlib.Path) -> None:
   process = subprocess.Popen(
       arguments,
       cwd=ROOT,
