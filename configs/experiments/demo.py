@@ -15,7 +15,7 @@ def get_experiment(arg: str | None = None) -> Experiment:
   return Experiment(
       title="Levels of alignment, question answering on the demo",
       config=f"{_CONFIG}:{grids.chosen(args)}",
-      cells=grids.question_levels(_CONFIG, args),
+      cells=(*grids.question_levels(_CONFIG, args), *grids.untimed_questions()),
       seeds=grids.seeds(args),
       metrics=("accuracy",),
       baseline="task",

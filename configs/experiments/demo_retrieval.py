@@ -17,7 +17,7 @@ def get_experiment(arg: str | None = None) -> Experiment:
       config=f"configs/demo.py:{grids.chosen(args, 'retrieval')}",
       cells=(
           *grids.retrieval_levels(),
-          Cell("both_latent", {"loss.segment_pairing": "latent"}),  # What times are worth.
+          Cell("both_latent", grids.LATENT),  # What times are worth.
       ),
       seeds=grids.seeds(args),
       metrics=("recall_at_1", "recall_at_5", "recall_at_10"),

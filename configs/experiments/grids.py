@@ -4,6 +4,7 @@ from ml_collections import ConfigDict
 
 from mla_jax.experiments.plan import Cell
 
+LATENT = {"loss.segment_pairing": "latent"}
 _OFF_GLOBAL, _OFF_SEGMENT = {"loss.global_weight": 0.0}, {"loss.segment_weight": 0.0}
 
 
@@ -36,6 +37,14 @@ def retrieval_levels() -> tuple[Cell, ...]:
   )
 
 
+def latent_variants(both: str) -> tuple[Cell, ...]:
+  """The cell `both`, whose latent pairing is "softmax", with each of the others."""
+  return tuple(
+      Cell(f"{both}_{name}", LATENT | {"loss.segment_variant": name})
+      for name in ("max", "sinkhorn", "mil_nce")
+  )
+
+
 def question_levels(path: str, args: ConfigDict) -> tuple[Cell, ...]:
   """Each level beside the task, both, neither ("task"), and the twin without video."""
   return (
@@ -43,5 +52,10 @@ def question_levels(path: str, args: ConfigDict) -> tuple[Cell, ...]:
       Cell("task", _OFF_GLOBAL | _OFF_SEGMENT),
       Cell("task_global", _OFF_SEGMENT),
       Cell("task_segment", _OFF_GLOBAL),
-      Cell("task_both", {}),
+      Cell("task_both"),
   )
+
+
+def untimed_questions() -> tuple[Cell, ...]:
+  """The segments' level beside questions, and both levels, with no time known to it."""
+  return (Cell("task_segment_latent", _OFF_GLOBAL | LATENT), Cell("task_both_latent", LATENT))

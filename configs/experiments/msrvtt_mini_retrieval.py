@@ -9,8 +9,6 @@ from configs.experiments import grids
 from mla_jax.config_lib import parse_arg
 from mla_jax.experiments.plan import Cell, Experiment
 
-_LATENT = {"loss.segment_pairing": "latent"}
-
 
 def get_experiment(arg: str | None = None) -> Experiment:
   args = parse_arg(arg, pixels=False, minilm=False, debug=False)
@@ -21,12 +19,9 @@ def get_experiment(arg: str | None = None) -> Experiment:
           *grids.retrieval_levels(),  # The config's pairing is `latent`.
           Cell("both_timed", {"loss.segment_pairing": "timed"}),
           Cell("both_timed_latent", {"loss.segment_pairing": "timed+latent"}),
+          *grids.latent_variants("both"),
           *(
-              Cell(f"both_{name}", _LATENT | {"loss.segment_variant": name})
-              for name in ("max", "sinkhorn", "mil_nce")
-          ),
-          *(
-              Cell(f"both_weight_{weight:g}", _LATENT | {"loss.segment_weight": weight})
+              Cell(f"both_weight_{weight:g}", grids.LATENT | {"loss.segment_weight": weight})
               for weight in (0.1, 2.0)  # "both" has 0.5.
           ),
       ),
