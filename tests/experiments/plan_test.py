@@ -139,11 +139,13 @@ def test_a_key_no_config_has_is_found_before_any_run(tmp_path):
 ARGUMENTS = {
     "demo": ("", "debug"),
     "demo_retrieval": ("", "debug"),
+    "demo_tuning": ("", "debug"),
     "msrvtt_mini_ablation": ("", "minilm", "minilm,debug"),
     "msrvtt_mini_moments": ("", "span", "span,debug"),
     "msrvtt_mini_negatives": ("", "minilm", "minilm,debug"),
     "msrvtt_mini_no_video": ("", "debug"),
     "msrvtt_mini_qa": ("", "minilm", "pixels", "minilm,debug"),
+    "msrvtt_mini_qa_alignment": ("", "debug"),
     "msrvtt_mini_regression": ("", "debug"),
     "msrvtt_mini_retrieval": ("", "minilm", "pixels", "minilm,debug"),
     "msrvtt_mini_segments": ("", "minilm", "minilm,debug"),
