@@ -6,9 +6,10 @@ import json
 import pathlib
 from typing import Any
 
-from mla_jax import whole_files
+from mla_jax import config_lib, whole_files
 from mla_jax.data import record_format
 from mla_jax.errors import UserError
+from mla_jax.experiments import plan
 from mla_jax.experiments.plan import PlannedRun
 
 _STARTED = "started.json"  # Code and data of a training, before it ends.
@@ -94,8 +95,8 @@ def finished(run: PlannedRun, out: pathlib.Path, split: str | None = None) -> Ou
     return None
   if found["config_hash"] != run.config_hash:
     raise UserError(
-        f"{workdir}: was run with another config than the experiment now has: give another --out, "
-        "or remove the folder to run it again"
+        f"{workdir}: was run with another config than the experiment now has"
+        f"{_other_config(run, workdir)}: give another --out, or remove the folder to run it again"
     )
   outcome = Outcome(
       run, workdir, found["metrics"], found["code_version"], found["seconds"], split=split,
@@ -106,6 +107,15 @@ def finished(run: PlannedRun, out: pathlib.Path, split: str | None = None) -> Ou
         f"{outcome.dump}: is not what this run wrote: remove {path}, and the run is evaluated again"
     )
   return outcome
+
+
+def _other_config(run: PlannedRun, workdir: pathlib.Path) -> str:
+  """What the run of this folder had otherwise, in brackets; nothing where that was not kept."""
+  saved = workdir / "config.json"
+  if not saved.exists():
+    return ""
+  changes = config_lib.diff_configs(config_lib.read_config(saved), plan.config_of(run))
+  return f" ({'; '.join(changes[:3])})"
 
 
 def keep(outcome: Outcome, data: Mapping[str, str]) -> None:

@@ -7,6 +7,7 @@ import json
 import pathlib
 import queue
 import shlex
+import signal
 import time
 from typing import Any
 
@@ -19,6 +20,8 @@ from mla_jax.experiments.children import Children, threads
 from mla_jax.experiments.outcomes import Outcome
 from mla_jax.experiments.plan import PlannedRun
 from mla_jax.log import logger
+
+_TYPED = "$ python "  # Before each process's command in the log.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +131,7 @@ def _run_side_by_side(
     to_do: Sequence[_Job], jobs: int, done: Callable[[Outcome], None]
 ) -> None:
   shares: queue.Queue[list[int]] = queue.Queue()
+  jobs = max(1, min(jobs, len(to_do)))
   for share in _shares(cores.available(), jobs):
     shares.put(share)
   with threads(jobs) as (pool, children):
@@ -154,7 +158,7 @@ def _run_process(children: Children, job: _Job) -> Outcome:
   versions = _note_code(earlier, job)
   start = time.monotonic()
   with open(log, "a", encoding="utf-8") as stderr:
-    print(f"$ python {shlex.join(arguments)}", file=stderr, flush=True)
+    print(f"{_TYPED}{shlex.join(arguments)}", file=stderr, flush=True)
     code, output = children.run(arguments, stderr)
   seconds = time.monotonic() - start
   first, *later = _note_code(versions, job)
@@ -179,6 +183,10 @@ def _note_code(earlier: tuple[str, ...], job: _Job) -> tuple[str, ...]:
 def _result(code: int, output: str, log: pathlib.Path) -> tuple[dict[str, Any], str | None]:
   """The metrics on the last line of a process, or why there are none."""
   lines = output.splitlines()
+  if code < 0:
+    killed = signal.Signals(-code)
+    why = " (no memory left?)" if killed == signal.SIGKILL else ""
+    return {}, f"killed by {killed.name}{why}; last it said: {_last_line(log)}"
   if code:
     return {}, _last_line(log)
   if not lines:
@@ -193,8 +201,14 @@ def _result(code: int, output: str, log: pathlib.Path) -> tuple[dict[str, Any], 
 
 
 def _last_line(log: pathlib.Path) -> str:
-  lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-  return lines[-1][:500] if lines else "no output"
+  """What the latest process of this log said last."""
+  last = "no output"
+  for line in log.read_text(errors="replace").splitlines():
+    if line.startswith(_TYPED):
+      last = "no output"
+    elif line.strip():
+      last = line[:500]
+  return last
 
 
 def _shares(available: Sequence[int], jobs: int) -> list[list[int]]:

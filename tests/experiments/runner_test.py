@@ -8,7 +8,7 @@ import pytest
 
 from mla_jax import config_lib
 from mla_jax.errors import UserError
-from mla_jax.experiments import notes, outcomes, runner
+from mla_jax.experiments import notes, outcomes, plan, runner
 from tests.experiments import grid
 
 
@@ -55,6 +55,22 @@ def test_a_last_line_that_is_no_result_is_that_runs_error(tmp_path, runs, child,
   for outcome in runner.run_all(runs, tmp_path / "out", jobs=1):
     assert outcome.error == f"its last line is no result: {line!r}"
     assert not (outcome.workdir / "result.json").exists()
+
+
+_SAYS_AND_DIES = """
+import os, sys
+print("step  50/600", file=sys.stderr, flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_killed_a_run_and_what_it_said_last(tmp_path, runs, child):
+  child[:] = ["-c", _SAYS_AND_DIES]
+  (first, _) = runner.run_all(runs, tmp_path / "out", jobs=1)
+  assert first.error == "killed by SIGKILL (no memory left?); last it said: step  50/600"
+  child[:] = ["-c", "raise SystemExit(1)"]
+  (again, _) = runner.run_all(runs, tmp_path / "out", jobs=1)
+  assert again.error == "no output"  # Not what the earlier process said, nor the command.
 
 
 def test_code_that_changes_while_a_run_goes_on(tmp_path, runs, child, monkeypatch):
@@ -108,6 +124,14 @@ def test_a_dump_that_another_evaluation_wrote(tmp_path, runs, child):
   dump.write_text("{} \n")
   with pytest.raises(UserError, match=r"f_t_test.jsonl: is not what this run wrote: remove .*json"):
     runner.run_all(runs, tmp_path / "out", jobs=1)
+
+
+def test_another_config_is_named(tmp_path, runs, child):
+  first = runner.run_all(runs, tmp_path / "out", jobs=1)[0]
+  config_lib.save_config(plan.config_of(first.run), first.workdir / "config.json")
+  changed = grid.runs(tmp_path, more={"data.dev_fraction": 0.5})
+  with pytest.raises(UserError, match=r"another config .* has \(data.dev_fraction: 0.0 -> 0.5\)"):
+    runner.run_all(changed, tmp_path / "out", jobs=1)
 
 
 def test_other_data_for_a_finished_run(tmp_path, runs, child):
@@ -190,6 +214,14 @@ def test_weights_are_known_by_content(tmp_path, runs, child):
   changed = grid.runs(tmp_path, more={"model.text.pretrained": str(other.parent)})
   with pytest.raises(UserError, match=r"other data than there is now \(pretrained\)"):
     runner.run_all(changed, tmp_path / "out", jobs=1)
+
+
+def test_few_runs_that_are_left_have_all_cores(tmp_path, runs, child, monkeypatch):
+  pinned = []
+  monkeypatch.setattr(runner.cores, "available", lambda: [0, 1, 2, 3])
+  monkeypatch.setattr(runner.cores, "pin", lambda share: pinned.append(share))
+  runner.run_all(runs, tmp_path / "out", jobs=4)
+  assert sorted(pinned) == [[0, 2], [1, 3]]
 
 
 def test_more_processes_than_cores_share_them():
