@@ -82,8 +82,7 @@ def open_run(config: ConfigDict, workdir: pathlib.Path) -> Run:
       answers=_answers(workdir, config) if task.needs_answers else None,
       wanted=task.wanted,
       devices=mesh.size,
-      process=jax.process_index(),
-      processes=jax.process_count(),
+      places=sharding.batch_places(mesh),
       workers=_workers(config.data),
   )
   model = build_model(

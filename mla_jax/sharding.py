@@ -82,6 +82,15 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
   return NamedSharding(mesh, PartitionSpec(AXES))
 
 
+def batch_places(mesh: Mesh) -> tuple[int, ...]:
+  """Which of the mesh's equal parts of a batch this process's devices hold, ascending.
+
+  A mesh of TPUs has devices in the order of their links: those of a process need not be neighbours.
+  """
+  parts = batch_sharding(mesh).addressable_devices_indices_map((mesh.size,))
+  return tuple(sorted(part[0].indices(mesh.size)[0] for part in parts.values() if part))
+
+
 def rules_from_config(config: ConfigDict) -> Rules:
   """`config.sharding.rules`: (regex, "fsdp") or (regex, axes of each dimension) pairs.
 
@@ -223,7 +232,8 @@ def to_global(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Arra
   """Puts this process's rows of a batch on its devices, as parts of global arrays.
 
   Args:
-    batch: arrays whose first dimension is this process's share of the global batch.
+    batch: arrays whose first dimension is this process's share of the global batch, the parts of
+      `batch_places`.
     mesh: the global mesh.
 
   Raises:

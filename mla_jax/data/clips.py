@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from jaxtyping import Int
 import numpy as np
 import tensorflow as tf
 
@@ -27,16 +28,19 @@ class Draws:
   crop: np.ndarray
 
 
-def random_draws(shapes: Shapes, seed: int, step: int, first: int, rows: int) -> Draws:
-  """The choices of training for the rows from `first` on, each a function of (seed, step, row).
+def random_draws(
+    shapes: Shapes, seed: int, step: int, rows: Int[np.ndarray, " rows"]
+) -> Draws:
+  """The choices of training for some rows, ascending, each a function of (seed, step, row).
 
-  One generator that is wound on to the first row: one for each row would cost as much as reading
-  its text.
+  One generator that is wound on to the first of them, and draws for what lies between too: one for
+  each row would cost as much as reading its text.
   """
   width = -(-(shapes.frames + 3) // _PHILOX_FLOATS) * _PHILOX_FLOATS
   key = np.random.SeedSequence((seed, step)).generate_state(2, np.uint64)
-  bits = np.random.Philox(key=key).advance(first * width // _PHILOX_FLOATS)
-  values = np.random.Generator(bits).random((rows, width), np.float32)
+  bits = np.random.Philox(key=key).advance(int(rows[0]) * width // _PHILOX_FLOATS)
+  values = np.random.Generator(bits).random((int(rows[-1] - rows[0]) + 1, width), np.float32)
+  values = values[rows - rows[0]]
   middle = np.float32(0.5)
   jitter = middle + np.float32(shapes.frame_jitter) * (values[:, : shapes.frames] - middle)
   return Draws(jitter, values[:, shapes.frames : shapes.frames + 3])

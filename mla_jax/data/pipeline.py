@@ -22,18 +22,20 @@ def train_batches(
   """Training batches of `steps`: this process's rows of each global batch.
 
   Everything in the batch of a step is a pure function of (seed, step), whatever the step the
-  range starts at and however many processes (`reader.processes`, `reader.workers`) share the work.
+  range starts at and however many processes (`reader.places`, `reader.workers`) share the work.
   """
   here = reader.share(sum(source.rows for source in sources))
 
   def units(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    return step, _units(sources, seed, step)[here]
+    return step, tf.gather(_units(sources, seed, step), here)
 
   dataset = tf.data.Dataset.range(steps.start, steps.stop).map(units)
-  decode, rows = _decode(reader, train=True), here.stop - here.start
-  make = functools.partial(train_rows.train_rows, reader, sources, seed, here.start)
+  decode = _decode(reader, train=True)
+  make = functools.partial(train_rows.train_rows, reader, sources, seed, here)
   with row_processes.spread(make, reader.workers) as fetch:
-    yield from tf_batches.batches(dataset, fetch, decode, rows, parallel=max(reader.workers + 1, 2))
+    yield from tf_batches.batches(
+        dataset, fetch, decode, len(here), parallel=max(reader.workers + 1, 2)
+    )
 
 
 def row_texts(
@@ -113,7 +115,7 @@ def _eval_batches(
   batch = reader.padded(batch)
   places = np.arange(-(-count // batch) * batch)
   here = reader.share(batch)
-  draws = clips.centred_draws(reader.shapes, here.stop - here.start) if with_video else None
+  draws = clips.centred_draws(reader.shapes, len(here)) if with_video else None
 
   def fetch_marked(step: np.ndarray) -> Fields:
     chosen = places[int(step) * batch : (int(step) + 1) * batch][here]
@@ -122,7 +124,7 @@ def _eval_batches(
 
   dataset = tf.data.Dataset.range(len(places) // batch).map(lambda step: (step,))
   decode = _decode(reader, train=False) if with_video else None
-  return tf_batches.batches(dataset, fetch_marked, decode, here.stop - here.start)
+  return tf_batches.batches(dataset, fetch_marked, decode, len(here))
 
 
 def _decode(

@@ -2,6 +2,9 @@
 
 import dataclasses
 
+from jaxtyping import Int
+import numpy as np
+
 from mla_jax.data.examples import NOTHING_MORE, Shapes
 from mla_jax.data.records import MediaStore
 from mla_jax.data.task_fields import TaskFields
@@ -23,7 +26,8 @@ class Reader:
     states: what a frozen text encoder makes of every training text; None: texts are token ids.
     probe: what is spoilt in evaluation, see `probes`.
     devices: of the mesh: batches of an evaluation are made a multiple of them.
-    process, processes: which share of every batch is read here; rows are divided in order.
+    places: of this process's devices among them, in the order of a batch's rows; see
+      `sharding.batch_places`.
     workers: processes that make the rows of training; 0: threads of this one.
   """
 
@@ -35,23 +39,21 @@ class Reader:
   states: TextStates | None = None
   probe: str | None = None
   devices: int = 1
-  process: int = 0
-  processes: int = 1
+  places: tuple[int, ...] = (0,)
   workers: int = 0
 
-  def share(self, rows: int) -> slice:
-    """This process's rows of a global batch of `rows`.
+  def share(self, rows: int) -> Int[np.ndarray, " n"]:
+    """This process's rows of a global batch of `rows`, ascending.
 
     Raises:
-      UserError: they do not divide over the processes.
+      UserError: they do not divide over the devices.
     """
-    if rows % self.processes:
+    if rows % self.devices:
       raise UserError(
-          f"a batch of {rows} rows does not divide over {self.processes} processes: change "
+          f"a batch of {rows} rows does not divide over {self.devices} devices: change "
           "data.sources or eval.batch_size"
       )
-    local = rows // self.processes
-    return slice(self.process * local, (self.process + 1) * local)
+    return np.arange(rows).reshape(self.devices, -1)[list(self.places)].reshape(-1)
 
   def padded(self, rows: int) -> int:
     """Rows of an evaluation's batch, of at least `rows`: they divide over the devices."""
@@ -59,4 +61,4 @@ class Reader:
 
   def whole(self) -> "Reader":
     """One that reads all rows, for what every process does by itself."""
-    return dataclasses.replace(self, process=0, processes=1, devices=1)
+    return dataclasses.replace(self, devices=1, places=(0,))

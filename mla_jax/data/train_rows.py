@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 
+from jaxtyping import Int
 import numpy as np
 
 from mla_jax.data import clips
@@ -40,7 +41,7 @@ def train_rows(
     reader: Reader,
     sources: tuple[Source, ...],
     seed: int,
-    first: int,
+    here: Int[np.ndarray, " rows"],
     step: np.ndarray,
     units: np.ndarray,
 ) -> Fields:
@@ -50,16 +51,16 @@ def train_rows(
     reader: of the run.
     sources: whose rows, one source after the other, are the batch.
     seed: of the run.
-    first: number of the first of the rows in the global batch.
+    here: numbers of the rows in the global batch, ascending.
     step: int64 scalar.
     units: int64 `[rows]`, of each row's source.
   """
-  drawn = _draw(sources, seed, first, int(step), units)
+  drawn = _draw(sources, seed, int(step), here, units)
   rows = [
       _row_texts(reader, row, records) | {"video_key": np.array(row.video, np.int32)}
       for row, records in zip(drawn, _read(drawn), strict=True)
   ]
-  draws = clips.random_draws(reader.shapes, seed, int(step), first, len(rows))
+  draws = clips.random_draws(reader.shapes, seed, int(step), here)
   return clips.finish(rows, reader.media, reader.shapes, draws)
 
 
@@ -67,16 +68,16 @@ def text_ids(
     sources: tuple[Source, ...], seed: int, step: int, units: np.ndarray
 ) -> list[str]:
   """Ids of the texts in the first rows of a step's batch, for error messages."""
-  rows = _read(_draw(sources, seed, 0, step, units))
+  rows = _read(_draw(sources, seed, step, np.arange(len(units)), units))
   return [record.item_id for row in rows for pool in row for record in pool]
 
 
 def _draw(
-    sources: tuple[Source, ...], seed: int, first: int, step: int, units: np.ndarray
+    sources: tuple[Source, ...], seed: int, step: int, numbers: np.ndarray, units: np.ndarray
 ) -> list[_Drawn]:
   return [
       _draw_row(_source_of(sources, row), unit, (seed, step, row))
-      for row, unit in enumerate(units.tolist(), first)
+      for row, unit in zip(numbers.tolist(), units.tolist(), strict=True)
   ]
 
 

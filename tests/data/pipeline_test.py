@@ -28,20 +28,19 @@ def test_batches_of_a_step_are_the_same_wherever_one_starts(out):
 
 
 @pytest.mark.parametrize("captions", [1, 3])
-def test_two_processes_read_the_halves_of_one(out, captions):
+@pytest.mark.parametrize("places", [[(0,), (1,)], [(0, 3), (1, 2)], [(1,), (0, 2), (3,)]])
+def test_processes_read_the_parts_of_one_batch(out, captions, places):
   drawn = sources.open_sources(data_config(out, captions=captions), with_video=True)
   whole = batches(reader(out, captions=captions), drawn, range(2))
-  halves = [
-      batches(
-          dataclasses.replace(reader(out, captions=captions), process=i, processes=2),
-          drawn,
-          range(2),
-      )
-      for i in range(2)
-  ]
+  devices = sum(map(len, places))
+  alone = reader(out, captions=captions)
+  shares = [dataclasses.replace(alone, devices=devices, places=own) for own in places]
+  parts = [batches(share, drawn, range(2)) for share in shares]
+  rows = len(whole[0]["mask"])
+  order = np.argsort(np.concatenate([share.share(rows) for share in shares]))
   for step in range(2):
     joined = {
-        name: np.concatenate([half[step][name] for half in halves]) for name in whole[step]
+        name: np.concatenate([part[step][name] for part in parts])[order] for name in whole[step]
     }
     assert_same(whole[step], joined)
 

@@ -21,7 +21,7 @@ def main(
 ) -> None:
   if coordinator:
     processes.join(coordinator, int(count), int(number), found=False)
-  mesh = sharding.make_mesh(ConfigDict({"data": -1, "fsdp": 2}))
+  mesh = _interleaved(sharding.make_mesh(ConfigDict({"data": -1, "fsdp": 2})))
   found = {
       f"{name}/{what}": value
       for name in losses.split(",")
@@ -38,7 +38,7 @@ def _evaluate(name: str, impl: str, mesh: jax.sharding.Mesh) -> dict[str, np.nda
       side: {"embedding": x.embedding, "mask": x.mask, "key": x.key}
       for side, x in zip(("video", "text"), batch.sides(), strict=True)
   } | ({"extra": extra} if extra else {})
-  mine = jax.tree.map(lambda x: _share(np.asarray(x)), whole)
+  mine = jax.tree.map(lambda x: _share(np.asarray(x), mesh), whole)
   placed = {side: sharding.to_global(fields, mesh) for side, fields in mine.items()}
   loss = ring_test.loss_function(name, impl=impl, mesh=mesh, block=ring_test.block(name))
   scalars = {"log_scale": jnp.float32(np.log(ring_test.SCALE))}
@@ -60,9 +60,15 @@ def _evaluate(name: str, impl: str, mesh: jax.sharding.Mesh) -> dict[str, np.nda
   return processes.gather({"loss": found} | gradients, mesh)
 
 
-def _share(rows: np.ndarray) -> np.ndarray:
-  local = len(rows) // jax.process_count()
-  return rows[jax.process_index() * local : (jax.process_index() + 1) * local]
+def _interleaved(mesh: jax.sharding.Mesh) -> jax.sharding.Mesh:
+  """Its devices as a pod may have them: those of a process at both ends, others between."""
+  devices = mesh.devices.reshape(-1)
+  return jax.sharding.Mesh(np.roll(devices, -1).reshape(mesh.devices.shape), mesh.axis_names)
+
+
+def _share(rows: np.ndarray, mesh: jax.sharding.Mesh) -> np.ndarray:
+  places = list(sharding.batch_places(mesh))
+  return rows.reshape(mesh.size, -1, *rows.shape[1:])[places].reshape(-1, *rows.shape[1:])
 
 
 if __name__ == "__main__":
