@@ -38,8 +38,10 @@ from mla_jax.config_values import (
 )
 from mla_jax.errors import UserError
 
-# Keys whose values are folders of one machine.
-_PLACES = ("data.dir", "model.text.pretrained", "model.text.cache")
+# Keys whose values are folders of one machine, and what stands for them in a command for others.
+PLACES = {
+    "data.dir": "DATA", "model.text.pretrained": "PRETRAINED", "model.text.cache": "CACHE",
+}
 
 
 def define_override_flags() -> None:
@@ -184,7 +186,7 @@ def config_hash(config: ConfigDict) -> str:
   Of pretrained weights it counts whether there are any: where they lie does not say which.
   """
   plain = to_plain(config)
-  for *groups, name in (key.split(".") for key in _PLACES):
+  for *groups, name in (key.split(".") for key in PLACES):
     group: Any = functools.reduce(lambda found, part: found.get(part) or {}, groups, plain)
     if group.pop(name, None) and name == "pretrained":
       group[name] = True

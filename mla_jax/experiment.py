@@ -94,7 +94,9 @@ def _typed(experiment: str, overrides: Mapping[str, Any]) -> str:
       "eval_split": _EVAL_SPLIT.value,
   }
   chosen = [f"--{name}={value}" for name, value in given.items() if value]
-  changes = [f"--config.{key}={value}" for key, value in overrides.items()]
+  changes = [
+      f"--config.{key}={config_lib.PLACES.get(key, value)}" for key, value in overrides.items()
+  ]
   words = ["python", "-m", "mla_jax.experiment", experiment, "--out=DIR"]
   return shlex.join([*words, *chosen, *changes])
 

@@ -79,6 +79,7 @@ def test_a_grid_runs_lists_its_failures_and_is_not_run_twice(tmp_path):
   result = json.loads((tmp_path / "out" / "validate" / "results.json").read_text())
   assert {r["metrics"]["split"] for r in result["runs"]} == {"validate"}
   assert "mla_jax.main --mode=eval" in result["runs"][0]["command"]
+  assert "--config.data.dir=DATA" in result["command"]
   assert json.loads(evaluated.stdout.splitlines()[-1]).keys() == {"global", "both"}
 
   path.write_text(EXPERIMENT.replace('"train.steps": 2', '"train.steps": 3'))

@@ -21,8 +21,8 @@ class Difference:
 
   Attributes:
     mean: mean of b - a over the examples.
-    interval: low and high end of its bootstrap interval.
-    p_value: two-sided, in (0, 1]; small = runs alike would hardly differ as much.
+    interval: low and high end of its interval.
+    p_value: two-sided, in [0, 1]; small = runs alike would hardly differ as much.
   """
 
   mean: float

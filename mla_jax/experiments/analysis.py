@@ -23,21 +23,23 @@ class Score:
     by_seed: seed -> value.
     interval: 95 % over seeds and examples; None for a number that is no mean of examples.
     difference: to the baseline, of the seeds both have; None for the baseline and without interval.
+    compared: how many seeds these are; 0 without a difference.
   """
 
   by_seed: Mapping[int, float]
   interval: tuple[float, float] | None = None
   difference: paired.Difference | None = None
+  compared: int = 0
 
   @property
   def mean(self) -> float:
     return float(np.mean(list(self.by_seed.values())))
 
   @property
-  def deviation(self) -> float:
-    """Sample standard deviation over seeds; 0 for one."""
+  def deviation(self) -> float | None:
+    """Sample standard deviation over seeds; None for one."""
     values = list(self.by_seed.values())
-    return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,14 +108,15 @@ def _score(metric: str, values: _Values, base: _Values | None) -> Score:
   matrix = matrix[:, asked]
   by_seed = dict(zip(values.by_seed, matrix.mean(axis=1).tolist(), strict=True))
   interval = seeds.seeds_interval(matrix, values.videos[asked])
-  difference = None if base is None else _difference(metric, values, base)
-  return Score(by_seed, interval, difference)
+  shared = [seed for seed in values.by_seed if base is not None and seed in base.by_seed]
+  if base is None or not shared:
+    return Score(by_seed, interval)
+  return Score(by_seed, interval, _difference(metric, values, base, shared), len(shared))
 
 
-def _difference(metric: str, values: _Values, base: _Values) -> paired.Difference | None:
-  shared = [seed for seed in values.by_seed if seed in base.by_seed]
-  if not shared:
-    return None
+def _difference(
+    metric: str, values: _Values, base: _Values, shared: Sequence[int]
+) -> paired.Difference:
   if values.ids != base.ids:
     raise UserError("the cells were evaluated on different examples: give them one eval_split")
   a, b = _matrix(metric, base, shared), _matrix(metric, values, shared)

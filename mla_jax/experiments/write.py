@@ -1,5 +1,6 @@
 """What an experiment leaves in its folder: results.json, results.md and report.html."""
 
+import collections
 from collections.abc import Mapping, Sequence
 import dataclasses
 import html
@@ -112,8 +113,9 @@ def _notes(
     experiment: Experiment, outcomes: Sequence[Outcome], more: Sequence[str]
 ) -> list[str]:
   lines = [
-      f"{_explained(experiment.seeds)} Differences to `{experiment.baseline}` are paired by seed "
-      "and example; their interval and p have seeds and videos as crossed random effects.",
+      f"{_explained(experiment.seeds)}{_missing(experiment, outcomes)} Differences to "
+      f"`{experiment.baseline}` are paired by seed and example; their interval and p have seeds "
+      "and videos as crossed random effects.",
       *notes.code(outcomes),
       *more,
   ]
@@ -133,7 +135,16 @@ def _explained(seeds: Sequence[int]) -> str:
   return (
       f"Seeds {', '.join(map(str, seeds))}: mean, deviation of the seeds and, in brackets, the "
       "95 % interval over seeds and videos."
+      + " Two seeds: too short an interval where seeds differ much." * (len(seeds) == 2)
   )
+
+
+def _missing(experiment: Experiment, outcomes: Sequence[Outcome]) -> str:
+  """What n is, where seeds are missing, and what an interval over one seed is."""
+  ended = collections.Counter(outcome.run.cell for outcome in outcomes if not outcome.error)
+  if min(ended[cell.name] for cell in experiment.cells) == len(experiment.seeds):
+    return ""
+  return " Where some have no result n is their number; of n=1 the interval is over videos alone."
 
 
 def _names(experiment: Experiment) -> tuple[str, ...]:
@@ -150,21 +161,23 @@ def _cells(experiment: Experiment, row: CellScores, name: str) -> list[str]:
   shown = "failed" if score is None else _value(score)
   if name not in experiment.metrics:
     return [shown]
-  return [shown, "" if score is None else _difference(score)]
+  return [shown, "" if score is None else _difference(experiment, score)]
 
 
 def _value(score: Score) -> str:
-  several = len(score.by_seed) > 1
-  text = f"{score.mean:.2f} ± {score.deviation:.2f}" if several else f"{score.mean:.2f}"
+  spread = "" if score.deviation is None else f" ± {score.deviation:.2f}"
+  text = f"{score.mean:.2f}{spread}"
   return text + (f" [{score.interval[0]:.1f}, {score.interval[1]:.1f}]" if score.interval else "")
 
 
-def _difference(score: Score) -> str:
+def _difference(experiment: Experiment, score: Score) -> str:
+  """With the number of seeds it is of, where not all have a result in both cells."""
   found = score.difference
   if found is None:
     return ""
   low, high = found.interval
-  return f"{found.mean:+.2f} [{low:+.2f}, {high:+.2f}] p={found.p_value:.3f}"
+  of = f" (n={score.compared})" if score.compared < len(experiment.seeds) else ""
+  return f"{found.mean:+.2f} [{low:+.2f}, {high:+.2f}] p={found.p_value:.3f}{of}"
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -179,6 +192,7 @@ def _json(score: Score) -> dict[str, Any]:
       "by_seed": score.by_seed,
       "interval": score.interval,
       "difference": None if difference is None else dataclasses.asdict(difference),
+      "seeds_compared": score.compared,
   }
 
 

@@ -1,5 +1,6 @@
 """The table from dumps: means, paired differences, and what cannot be compared."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -82,8 +83,18 @@ def test_only_seeds_that_both_have_are_compared(tmp_path):
       outcome(tmp_path, "a", 1, [0, 0]),
       outcome(tmp_path, "b", 1, [1, 1]),
   ]
-  found = analysis.analyse(experiment(), outcomes)[1].scores["accuracy"]
+  rows = analysis.analyse(experiment(), outcomes)
+  found = rows[1].scores["accuracy"]
   assert found.difference.mean == 100.0
+  assert (found.compared, found.deviation) == (1, None)
+  text = write.markdown(experiment(), "cmd", outcomes, rows)
+  assert "| b (n=1) | 100.00 " in text
+  assert "p=0.000 (n=1) |" in text
+  assert "of n=1 the interval is over videos alone" in text
+  assert write.to_json(experiment(), "cmd", outcomes, rows)["cells"]["b"]["accuracy"] == {
+      "mean": 100.0, "deviation": None, "by_seed": {1: 100.0}, "interval": found.interval,
+      "difference": dataclasses.asdict(found.difference), "seeds_compared": 1,
+  }
 
 
 def test_a_metric_of_some_examples_is_the_mean_of_those(tmp_path):
