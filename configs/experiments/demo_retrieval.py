@@ -17,6 +17,7 @@ def get_experiment(arg: str | None = None) -> Experiment:
       config=f"configs/demo.py:{grids.chosen(args, 'retrieval')}",
       cells=(
           *grids.retrieval_levels(),
+          Cell("both_by_both", {"eval.segment_score": 1.0}),  # Ranked by the sum of both scores.
           Cell("both_latent", grids.LATENT),  # What times are worth.
       ),
       seeds=grids.seeds(args),
