@@ -177,7 +177,8 @@ def _difference(experiment: Experiment, score: Score) -> str:
     return ""
   low, high = found.interval
   of = f" (n={score.compared})" if score.compared < len(experiment.seeds) else ""
-  return f"{found.mean:+.2f} [{low:+.2f}, {high:+.2f}] p={found.p_value:.3f}{of}"
+  p = "p<0.001" if found.p_value < 0.001 else f"p={found.p_value:.3f}"
+  return f"{found.mean:+.2f} [{low:+.2f}, {high:+.2f}] {p}{of}"
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -89,7 +89,7 @@ def test_only_seeds_that_both_have_are_compared(tmp_path):
   assert (found.compared, found.deviation) == (1, None)
   text = write.markdown(experiment(), "cmd", outcomes, rows)
   assert "| b (n=1) | 100.00 " in text
-  assert "p=0.000 (n=1) |" in text
+  assert "p<0.001 (n=1) |" in text
   assert "of n=1 the interval is over videos alone" in text
   assert write.to_json(experiment(), "cmd", outcomes, rows)["cells"]["b"]["accuracy"] == {
       "mean": 100.0, "deviation": None, "by_seed": {1: 100.0}, "interval": found.interval,
