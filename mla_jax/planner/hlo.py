@@ -4,6 +4,8 @@ from collections.abc import Iterator
 import dataclasses
 import re
 
+from mla_jax.planner import replica_groups
+
 KINDS = (
     "all-gather", "all-reduce", "reduce-scatter", "all-to-all", "collective-permute",
     "ragged-all-to-all", "collective-broadcast",
@@ -14,8 +16,12 @@ _COMPUTATION = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\) -> .* \{$")
 _INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?([\w.\-]+) = (.*)$")
 _OPERATION = re.compile(r"(?:^|\s)([a-z][a-z0-9\-]*)\(")
 _CALLED = re.compile(
-    r"(?:calls|to_apply|body|condition|branch_computations)=\{?([^,}]+(?:, ?%[^,}]+)*)"
+    r"(?:calls|to_apply|body|condition|branch_computations|true_computation|false_computation)="
+    r"\{?([^,}]+(?:, ?%[^,}]+)*)"
 )
+# What a TPU begins, carries on with and ends in three fusions, each of which shows the collective.
+_BEGINS = 'custom_call_target="AsyncCollectiveStart"'
+_SCATTERS = "all-reduce-scatter"  # A TPU's fusion that sums up and keeps a device's part alone.
 _ARRAY = re.compile(r"\b([a-z]+[0-9]*(?:e\d+m\d+\w*)?)\[([\d,]*)\]")
 
 
@@ -32,6 +38,7 @@ class Collective:
     source: the jax operation it stems from, as XLA remembers it.
     used: whether anything reads its result.
     counted: False where the number of turns of its loop is not known, and 1 was taken.
+    pairs: of a permutation, who sends to whom.
   """
 
   kind: str
@@ -42,6 +49,7 @@ class Collective:
   source: str
   used: bool
   counted: bool
+  pairs: tuple[tuple[int, int], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,18 +63,55 @@ class _Instruction:
 def collectives(text: str) -> list[Collective]:
   """Every collective of a module, as often as a step runs it; asynchronous ones once.
 
+  Of a conditional every branch counts.
+
   Args:
     text: `compiled.as_text()`.
+
+  Raises:
+    UserError: groups of devices of a form that is not known.
   """
   computations, entry = _parse(text)
+  continued = _continued(computations)
   found = []
   for name, (count, counted) in _runs(computations, entry).items():
     for instruction in computations[name]:
-      kind = instruction.operation.removesuffix("-start")
-      if kind in KINDS:
-        used = _is_used(instruction, computations[name])
-        found.append(_collective(instruction, kind, count, used=used, counted=counted))
+      kind = _kind(instruction)
+      if kind and (name, instruction.name) not in continued:
+        if kind == "all-reduce" and name.startswith(_SCATTERS):
+          kind = "reduce-scatter"
+        found.append(_collective(instruction, kind, count, counted, computations[name]))
   return found
+
+
+def _kind(instruction: _Instruction) -> str:
+  """Of a collective, or of the start of one; empty else."""
+  kind = instruction.operation.removesuffix("-start")
+  return kind if kind in KINDS else ""
+
+
+def _continued(computations: dict[str, list[_Instruction]]) -> set[tuple[str, str]]:
+  """Computation and name of what a fusion shows of a collective that another fusion has begun.
+
+  They have its channel. So may collectives outside of fusions, which are others: what was one
+  before the compiler divided it keeps its channel.
+  """
+  fused = {
+      called for body in computations.values() for one in body if one.operation == "fusion"
+      for called in _called(one) if called in computations
+  }
+  begin = {name for name in fused if any(_BEGINS in one.rest for one in computations[name])}
+  shown = [(name, one) for name in fused for one in computations[name] if _kind(one)]
+  begun = {(_kind(one), _channel(one)) for name, one in shown if name in begin}
+  return {
+      (name, one.name) for name, one in shown
+      if name not in begin and (_kind(one), _channel(one)) in begun
+  }
+
+
+def _channel(instruction: _Instruction) -> str:
+  found = re.search(r"channel_id=(\d+)", instruction.rest)
+  return found[1] if found else ""
 
 
 def _parse(text: str) -> tuple[dict[str, list[_Instruction]], str]:
@@ -95,6 +140,8 @@ def _runs(
     before, known = runs.get(name, (0, True))
     runs[name] = before + count, known and counted
     for instruction in computations.get(name, ()):
+      if instruction.operation in ("async-update", "async-done"):
+        continue  # Its start has called the same.
       turns = _trip_count(instruction, computations) if instruction.operation == "while" else 1
       for called in _called(instruction):
         if called in computations:
@@ -131,30 +178,58 @@ def _trip_count(
 
 
 def _collective(
-    instruction: _Instruction, kind: str, count: int, *, used: bool, counted: bool
+    instruction: _Instruction,
+    kind: str,
+    count: int,
+    counted: bool,
+    computation: list[_Instruction],
 ) -> Collective:
-  shape, group = instruction.shape, _group(instruction.rest)
-  arrays = [_size(*array) for array in _ARRAY.findall(shape)]
-  size = sum(arrays)
-  if instruction.operation.endswith("-start") and kind != "all-reduce":
-    size = max(arrays, default=0)  # Operand and result stand side by side.
-    if kind == "all-gather" and shape.count("(") > 1:
-      size = sum(arrays) * group // (group + 1) if group else sum(arrays)
-  if kind == "reduce-scatter":
-    size *= max(group, 1)
+  result = _result(instruction)
+  size = _bytes(result)
+  if instruction.operation.startswith("reduce-scatter"):  # Its operands are larger.
+    size = sum(_bytes(_result(operand)) for operand in _operands(instruction, computation))
   source = re.search(r'op_name="([^"]*)"', instruction.rest)
-  layout = re.sub(r"\{[^}]*\}", "", shape).strip()
-  name = source[1] if source else ""
-  return Collective(kind, size, count, group, layout, name, used, counted)
+  return Collective(
+      kind=kind,
+      size=size,
+      count=count,
+      group=replica_groups.group_size(instruction.rest),
+      shape=re.sub(r"\{[^}]*\}", "", result).strip(),
+      source=source[1] if source else "",
+      used=_is_used(instruction, computation),
+      counted=counted,
+      pairs=replica_groups.permuted(instruction.rest),
+  )
 
 
-def _group(rest: str) -> int:
-  """Devices a group of a collective has; 0 where all take part."""
-  if match := re.search(r"replica_groups=\[\d+,(\d+)\]", rest):
-    return int(match[1])
-  if match := re.search(r"replica_groups=\{\{([\d,]*)\}", rest):
-    return len(match[1].split(","))
-  return 0
+def _result(instruction: _Instruction) -> str:
+  """Its shape; of what starts a collective, (operands, results, ...), that of the results."""
+  shape = instruction.shape.strip()
+  starts = _kind(instruction) and instruction.operation.endswith("-start")
+  if not starts or instruction.operation == "all-reduce-start":  # Which names no operands.
+    return shape
+  return _elements(shape)[1]
+
+
+def _elements(shape: str) -> list[str]:
+  """Of a tuple's shape."""
+  found, depth = [""], 0
+  for character in shape[1:-1]:
+    depth += (character in "([{") - (character in ")]}")
+    if character == "," and not depth:
+      found.append("")
+    else:
+      found[-1] += character
+  return [element.strip() for element in found]
+
+
+def _operands(
+    instruction: _Instruction, computation: list[_Instruction]
+) -> Iterator[_Instruction]:
+  named = {one.name: one for one in computation}
+  for name in re.findall(r"%([\w.\-]+)", instruction.rest.partition(")")[0]):
+    if name in named:
+      yield named[name]
 
 
 def _is_used(instruction: _Instruction, computation: list[_Instruction]) -> bool:
@@ -166,6 +241,11 @@ def _is_used(instruction: _Instruction, computation: list[_Instruction]) -> bool
   return instruction is computation[-1] or any(
       not other.operation.endswith("-done") or _is_used(other, computation) for other in readers
   )
+
+
+def _bytes(shape: str) -> int:
+  """Of all arrays of a shape."""
+  return sum(_size(*array) for array in _ARRAY.findall(shape))
 
 
 def _size(kind: str, dimensions: str) -> int:

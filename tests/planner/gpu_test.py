@@ -7,6 +7,7 @@ from mla_jax.planner import compile as compile_lib
 from mla_jax.planner import report
 from mla_jax.planner.topology import GPU_CHIPS, Target, open_target
 from tests import extras
+from tests.planner import fsdp
 
 
 def _gpus(name: str) -> Target:
@@ -34,3 +35,11 @@ def test_a_step_for_gpus_that_are_not_here() -> None:
   compiled = compile_lib.compile_step(config, target)
   assert report.fits(compiled, target.chip)
   assert report.collective_totals(compiled.collectives)["all-gather"]["bytes"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("looped", [False, True])
+@pytest.mark.parametrize("mesh", [(2, 4), (1, 8)])
+def test_an_fsdp_gradient_moves_what_its_shapes_say(mesh: tuple[int, int], looped: bool) -> None:
+  found = fsdp.moved(_gpus("h100:8"), *mesh, looped=looped)
+  assert found == fsdp.needed(*mesh, gathers=1 + looped, itemsize=4)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 import pytest
 
+from mla_jax.errors import UserError
 from mla_jax.planner import hlo
 
 P = PartitionSpec
@@ -90,6 +91,157 @@ def test_a_loop_of_unknown_length_says_so() -> None:
   text = TEXT.replace("s32[] constant(12)", "s32[] get-tuple-element(%carry), index=0")
   (gather,) = [one for one in hlo.collectives(text) if one.kind == "all-gather"]
   assert (gather.count, gather.counted) == (1 + 3, False)
+
+
+def _module(body: str, computations: str = "") -> list[tuple[str, int, int, int]]:
+  """Kind, bytes, count and group of the collectives of a module with such a body."""
+  main = f"ENTRY %main (a: f32[8,8]) -> f32[8,8] {{\n{body}\n}}\n"
+  found = hlo.collectives(f"HloModule step\n\n{computations}\n\n{main}")
+  assert all(one.used and one.counted for one in found)
+  return [(one.kind, one.size, one.count, one.group) for one in found]
+
+
+# Of a [64] and a [32] array of float32 on each device of a group of 4: 1024 and 512 bytes whole.
+_FORMS = {
+    "all-gather-start(%a)": ("(f32[64]{0}, f32[256]{0})", 1024),
+    "all-gather-start(%a, %b)": ("((f32[64]{0}, f32[32]{0}), (f32[256]{0}, f32[128]{0}))", 1536),
+    "all-gather(%a, %b)": ("(f32[256]{0:T(256)}, f32[128]{0:T(256)S(1)})", 1536),
+    "reduce-scatter(%a, %b)": ("(f32[16]{0}, f32[8]{0})", 384),
+    "reduce-scatter-start(%a)": ("((f32[64]{0}), f32[16]{0})", 256),
+    "reduce-scatter-start(%a, %b)": ("((f32[64]{0}, f32[32]{0}), (f32[16]{0}, f32[8]{0}))", 384),
+    "all-reduce-start(%a)": ("f32[64]{0}", 256),
+    "all-reduce-start(%a, %b)": ("(f32[64]{0}, f32[32]{0})", 384),
+    "all-to-all-start(%a)": ("((f32[64]{0}), f32[64]{0})", 256),
+    "all-to-all-start(%a, %b)": ("((f32[64]{0}, f32[32]{0}), (f32[64]{0}, f32[32]{0}))", 384),
+}
+_GROUPS = [
+    "[2,4]<=[8]",
+    "[2,4]<=[4,2]T(1,0)",
+    "{{0,2,4,6},{1,3,5,7}}",
+    "mesh['axis_0'=1,'axis_1'=4,'axis_2'=2], device_ids=([2,4]T(1,0)) {'axis_1'}",
+    "mesh['axis_0'=2,'axis_1'=2,'axis_2'=2] {'axis_0','axis_2'}",
+    "mesh['x'=8] {'x':(2)4}",
+    "mesh[x=2,y=4] {y}",
+]
+
+
+@pytest.mark.parametrize("groups", _GROUPS)
+@pytest.mark.parametrize("call", _FORMS)
+def test_each_form_in_each_way_to_write_groups(call: str, groups: str) -> None:
+  shape, size = _FORMS[call]
+  body = f"""\
+  %a = f32[64]{{0}} parameter(0)
+  %b = f32[32]{{0}} parameter(1)
+  ROOT %moved = {shape} {call}, channel_id=1, replica_groups={groups}, dimensions={{0}}"""
+  kind = call.partition("(")[0].removesuffix("-start")
+  assert _module(body) == [(kind, size, 1, 4)]
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [
+        ("(f32[64]{0}, f32[64]{0}, u32[]{:S(2)}, u32[]{:S(2)})", 256),
+        ("((f32[64]{0}, f32[32]{0}), (f32[64]{0}, f32[32]{0}), u32[], u32[])", 384),
+    ],
+)
+def test_a_permutation_that_starts(shape: str, size: int) -> None:
+  body = f"""\
+  %moved = {shape} collective-permute-start(%a, %b), source_target_pairs={{{{0,1}},{{1,0}},{{2,2}}}}
+  ROOT %done = f32[64]{{0}} collective-permute-done(%moved)"""
+  assert _module(body) == [("collective-permute", size, 1, 0)]
+  (one,) = hlo.collectives(f"ENTRY %main () -> f32[] {{\n{body}\n}}")
+  assert one.pairs == ((0, 1), (1, 0), (2, 2))
+
+
+def test_groups_of_a_form_that_is_not_known_are_an_error() -> None:
+  with pytest.raises(UserError, match=r"replica_groups=@mesh<x=8>.* not known.*replica_groups.py"):
+    _module("  ROOT %sum = f32[8]{0} all-reduce(%a), replica_groups=@mesh<x=8> {x}, to_apply=%add")
+
+
+def test_all_devices_are_no_group() -> None:
+  body = "  ROOT %sum = f32[8]{0} all-reduce(%a), replica_groups={}, to_apply=%add"
+  assert _module(body) == [("all-reduce", 32, 1, 0)]
+
+
+_ASYNCHRONOUS = """\
+%begin (p: f32[4]) -> (f32[4], f32[8], u32[]) {
+  %p = f32[4]{0} parameter(0)
+  %all-gather.1 = f32[8]{0} all-gather(%p), channel_id=2, replica_groups=[1,2]<=[2]
+  ROOT %start = (f32[4]{0}, f32[8]{0}, u32[]) custom-call(%all-gather.1), custom_call_target="AsyncCollectiveStart"
+}
+
+%async_collective_fusion.1 (p: f32[4]) -> (f32[4], f32[8]) {
+  %p = f32[4]{0} parameter(0)
+  %all-gather.2 = f32[8]{0} all-gather(%p), channel_id=2, replica_groups=[1,2]<=[2]
+  ROOT %both = (f32[4]{0}, f32[8]{0}) tuple(%p, %all-gather.2)
+}
+
+%end (p: f32[4]) -> f32[8] {
+  %p = f32[4]{0} parameter(0)
+  %all-gather.3 = f32[8]{0} all-gather(%p), channel_id=2, replica_groups=[1,2]<=[2]
+  ROOT %done = f32[8]{0} custom-call(%p, %all-gather.3), custom_call_target="AsyncCollectiveDone"
+}
+
+%body (carry: (s32[], f32[4])) -> (s32[], f32[4]) {
+  %carry = (s32[], f32[4]{0}) parameter(0)
+  %started = (f32[4]{0}, f32[8]{0}, u32[]) fusion(%carry), kind=kCustom, calls=%begin
+  %meanwhile = (f32[4]{0}, f32[8]{0}) fusion(%started), kind=kOutput, calls=%async_collective_fusion.1
+  %gathered = f32[8]{0} fusion(%meanwhile), kind=kCustom, calls=%end
+  ROOT %out = (s32[], f32[4]{0}) tuple(%carry, %gathered)
+}"""  # noqa: E501
+
+
+def test_an_asynchronous_gather_of_several_fusions_is_one_in_each_turn() -> None:
+  body = """\
+  %loop = (s32[], f32[4]{0}) while(%a), body=%body, backend_config={"known_trip_count":{"n":"3"}}
+  ROOT %other = f32[8]{0} all-gather(%loop), channel_id=2, replica_groups=[1,2]<=[2]"""
+  # The last one shares the channel, as parts of one combined collective do, and yet is another.
+  gathers = sorted(_module(body, _ASYNCHRONOUS))
+  assert gathers == [("all-gather", 32, 1, 2), ("all-gather", 32, 3, 2)]
+
+
+@pytest.mark.parametrize("name", ["all-reduce-scatter", "all-reduce-scatter.clone.1"])
+def test_a_sum_of_which_each_keeps_its_part_is_a_reduce_scatter(name: str) -> None:
+  scatter = f"""\
+%{name} (p: f32[64], q: f32[32]) -> (f32[16], f32[8]) {{
+  %p = f32[64]{{0}} parameter(0)
+  %q = f32[32]{{0}} parameter(1)
+  %sum = (f32[64]{{0}}, f32[32]{{0}}) all-reduce(%p, %q), channel_id=1, replica_groups=[2,4]<=[8]
+  %one = f32[64]{{0}} get-tuple-element(%sum), index=0
+  ROOT %part = f32[16]{{0}} dynamic-slice(%one, %place), dynamic_slice_sizes={{16}}
+}}"""
+  body = f"""\
+  %scattered = f32[16]{{0}} fusion(%a, %b), kind=kCustom, calls=%{name}
+  ROOT %sum = f32[16]{{0}} all-reduce(%scattered), channel_id=1, replica_groups={{{{0,4}}}}"""
+  assert sorted(_module(body, scatter)) == [("all-reduce", 64, 1, 2), ("reduce-scatter", 384, 1, 4)]
+
+
+@pytest.mark.parametrize(
+    "branches",
+    ["true_computation=%one, false_computation=%other", "branch_computations={%one, %other}"],
+)
+def test_every_branch_of_a_conditional_counts(branches: str) -> None:
+  made = "\n\n".join(
+      f"%{name} (p: f32[8]) -> f32[8] {{\n"
+      f"  %p = f32[8]{{0}} parameter(0)\n"
+      f"  ROOT %sum = f32[8]{{0}} all-reduce(%p), replica_groups={{{{{group}}}}}\n}}"
+      for name, group in (("one", "0,1"), ("other", "0,1,2"))
+  )
+  body = f"  ROOT %either = f32[8]{{0}} conditional(%p, %a, %a), {branches}"
+  assert sorted(_module(body, made)) == [("all-reduce", 32, 1, 2), ("all-reduce", 32, 1, 3)]
+
+
+def test_what_an_asynchronous_call_begins_runs_once() -> None:
+  wrapped = """\
+%wrapped (p: f32[8]) -> f32[8] {
+  %p = f32[8]{0} parameter(0)
+  ROOT %sum = f32[8]{0} all-reduce(%p), replica_groups={{0,1}}
+}"""
+  body = """\
+  %begun = ((f32[8]{0}), f32[8]{0}, u32[]) async-start(%a), calls=%wrapped
+  %later = ((f32[8]{0}), f32[8]{0}, u32[]) async-update(%begun), calls=%wrapped
+  ROOT %done = f32[8]{0} async-done(%later), calls=%wrapped"""
+  assert _module(body, wrapped) == [("all-reduce", 32, 1, 2)]
 
 
 @pytest.mark.parametrize("length", [3, 7])

@@ -15,6 +15,7 @@ from mla_jax.planner.compile import Compiled
 from mla_jax.planner.run import plan
 from mla_jax.planner.topology import CHIPS, Target, open_target
 from tests import extras
+from tests.planner import fsdp
 
 DEBUG = "configs/msrvtt_mini_retrieval.py:debug"
 
@@ -36,6 +37,16 @@ def test_a_tpu_that_is_not_here(tpu: Target) -> None:
   compiled = compile_lib.compile_step(config, tpu)
   assert report.fits(compiled, CHIPS["v5e"])
   assert report.collective_totals(compiled.collectives)["all-gather"]["bytes"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("looped", [False, True])
+@pytest.mark.parametrize("mesh", [(2, 4), (1, 8)])
+def test_an_fsdp_gradient_moves_what_its_shapes_say(mesh: tuple[int, int], looped: bool) -> None:
+  """Products take bfloat16, so that kernels are gathered in it; a loop gathers for either pass."""
+  extras.need("libtpu", "aot")
+  found = fsdp.moved(open_target("v5e:2x4"), *mesh, looped=looped)
+  assert found == fsdp.needed(*mesh, gathers=1 + looped, itemsize=2)
 
 
 @pytest.mark.slow
