@@ -4,6 +4,7 @@ from collections import Counter
 import dataclasses
 from typing import Any
 
+from mla_jax.planner import links
 from mla_jax.planner.compile import Compiled, Rows
 from mla_jax.planner.hlo import Collective
 from mla_jax.planner.topology import Chip, Target
@@ -58,16 +59,14 @@ def step_bounds(compiled: Compiled, chip: Chip, chips: int) -> dict[str, float]:
   """Seconds that the hardware alone needs for a step: no step is faster than the largest.
 
   "compute": the model's FLOPs at the peak rate; "memory": parameters, their state and the batch
-  read once and written back; "links": what collectives move (a ring's share of it) at the full rate
-  of all links.
+  read once and written back; "links": what collectives move, see links.py.
   """
   bounds = {"compute": sum(compiled.flops.values()) / chips / chip.flops}
   if compiled.memory is not None:
     memory = compiled.memory
     state = memory.parameters + memory.optimizer + memory.average
     bounds["memory"] = (2 * state + memory.batch) / chip.memory_bandwidth
-    moved = sum(_on_links(one, chips) * one.count for one in compiled.collectives)
-    bounds["links"] = moved / chip.link_bandwidth
+    bounds["links"] = links.seconds_at_least(compiled.collectives, chip, chips)
   return bounds
 
 
@@ -146,12 +145,3 @@ def table(result: dict[str, Any]) -> str:
   rows += [("look at", flag) for flag in result["flags"]]
   width = max(len(name) for name, _ in rows)
   return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
-
-
-def _on_links(one: Collective, chips: int) -> float:
-  """Bytes a chip sends: (n - 1) / n of the whole in a ring, and twice that to sum up everywhere."""
-  group = one.group or chips
-  if one.kind == "collective-permute":
-    return one.size
-  share = (group - 1) / group
-  return one.size * share * (2 if one.kind == "all-reduce" else 1)

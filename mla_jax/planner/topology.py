@@ -23,6 +23,14 @@ _COMPILERS = {  # Of a platform: the package, and how to come by it.
 
 
 @dataclasses.dataclass(frozen=True)
+class Hosts:
+  """Several hosts, of so many chips each, each with a port of so many bytes a second, one way."""
+
+  chips: int
+  port: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Chip:
   """One chip.
 
@@ -31,34 +39,37 @@ class Chip:
     memory_bandwidth: bytes a second from it.
     flops: bfloat16 floating-point operations a second.
     link_bandwidth: bytes a second to its neighbours, over all links, one way.
+    links: that lead to different neighbours; 1 where all of them lead to a switch.
+    hosts: None where the links go on from host to host, or there is one host alone.
   """
 
   memory_bytes: float
   memory_bandwidth: float
   flops: float
   link_bandwidth: float
+  links: int = 1
+  hosts: Hosts | None = None
 
 
 # docs.cloud.google.com/tpu/docs/v4, v5e, v5p-training and v6e, as read in 2026: "peak compute per
 # chip (bf16)", "HBM capacity" and "bandwidth", and half of the "bidirectional inter-chip
 # interconnect bandwidth (per chip)" (400, 1200, 800 GBps). The v4 page has none: 6 links of 50 GB/s
-# (Jouppi et al. 2023, arXiv 2304.01433). Capacities are in powers of ten although the chips have
-# powers of two: the compiler keeps some for itself (of a v5e's 16 GiB it has 15.75 to give).
+# (Jouppi et al. 2023, arXiv 2304.01433). A chip has four links in a torus of two dimensions (v5e,
+# v6e), six in one of three. Capacities are in powers of ten although the chips have powers of two:
+# the compiler keeps some for itself (of a v5e's 16 GiB it has 15.75 to give).
 CHIPS = {
-    "v4": Chip(32e9, 1200e9, 275e12, 300e9),
-    "v5e": Chip(16e9, 819e9, 197e12, 200e9),
-    "v5p": Chip(95e9, 2765e9, 459e12, 600e9),
-    "v6e": Chip(32e9, 1600e9, 918e12, 400e9),
+    "v4": Chip(32e9, 1200e9, 275e12, 300e9, links=6),
+    "v5e": Chip(16e9, 819e9, 197e12, 200e9, links=4),
+    "v5p": Chip(95e9, 2765e9, 459e12, 600e9, links=6),
+    "v6e": Chip(32e9, 1600e9, 918e12, 400e9, links=4),
 }
 # NVIDIA's data sheets, bfloat16 without sparsity, of the SXM boards; links are NVLink's inside a
-# host, half of what both ways have (600, 900 GB/s).
+# host, half of what both ways have (600, 900 GB/s), and lead to a switch.
 GPU_CHIPS = {
     "a100": Chip(gpus.GPUS["a100"].memory, gpus.GPUS["a100"].memory_bandwidth, 312e12, 300e9),
     "h100": Chip(gpus.GPUS["h100"].memory, gpus.GPUS["h100"].memory_bandwidth, 989e12, 450e9),
 }
-# Bytes a second and GPU, by one port of 400 Gb/s each. What all GPUs of a host sum or gather goes
-# over each port once, at best in equal shares.
-_BETWEEN_HOSTS = 50e9
+_PORT = 50e9  # Bytes a second out of a host, of each GPU: 400 Gb/s.
 _USE = (
     "use cpu, cpu:N, a TPU such as v5e:16x16 (v4, v5e, v5p, v6e), or GPUs such as h100:8, on one"
     " host, or h100:4x8, on four (a100, h100)"
@@ -101,9 +112,8 @@ def open_target(name: str) -> Target:
         "target_config": gpus.target_config(gpus.GPUS[kind]),
     }
     chip = GPU_CHIPS[kind]
-    if hosts:
-      slowest = min(chip.link_bandwidth, int(each) * _BETWEEN_HOSTS)
-      chip = dataclasses.replace(chip, link_bandwidth=slowest)
+    if int(hosts or 1) > 1:
+      chip = dataclasses.replace(chip, hosts=Hosts(int(each), _PORT))
     # The tiles of XLA's own kernels for products are found by running them.
     return Target(
         name, _describe(name, "cuda", "", options), chip, {"xla_gpu_enable_triton_gemm": False}
