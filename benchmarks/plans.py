@@ -16,7 +16,7 @@ from typing import Any
 from absl import app, flags
 
 from benchmarks import compilers
-from mla_jax import config_lib
+from mla_jax import code_version, config_lib
 
 _WRITE = flags.DEFINE_boolean("write", False, "Put the tables into --page.")
 _CONFIGS = flags.DEFINE_list("configs", ["pretrain_webvid", "pretrain_howto100m"], "What to plan.")
@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> None:
       if not (_MISSING.value and _file(folder, name, chips).exists()):
         _plan(name, chips, _file(folder, name, chips).parent)
   if _WRITE.value:
-    versions = f"code {config_lib.code_version()}, {compilers.versions()}"
+    versions = f"code {code_version.current()}, {compilers.versions()}"
     page = pathlib.Path(_PAGE.value)
     page.write_text(updated(page.read_text(), _read(folder), versions))
 

@@ -18,7 +18,6 @@ import json
 import os
 import pathlib
 import re
-import subprocess
 import sys
 import traceback
 from typing import Any
@@ -26,7 +25,6 @@ from typing import Any
 from absl import app, flags
 from ml_collections import ConfigDict
 
-from mla_jax import __version__
 from mla_jax.config_values import (
     canonical,
     describe,
@@ -201,27 +199,6 @@ def diff_configs(a: ConfigDict, b: ConfigDict) -> list[str]:
       for key in sorted(flat_a | flat_b)
   }
   return [f"{key}: {old} -> {new}" for key, (old, new) in texts.items() if old != new]
-
-
-def code_version() -> str:
-  """The git commit if run from a checkout, else the version.
-
-  Where files differ from the commit, "-dirty-" and a hash of the difference.
-  """
-  root = pathlib.Path(__file__).resolve().parents[1]
-  if not (root / ".git").exists():  # Installed; a repository further up is somebody else's.
-    return __version__
-  try:
-    commit = _git(root, "rev-parse", "HEAD").decode().strip()
-    difference = _git(root, "diff", "--binary", "HEAD")
-  except (OSError, subprocess.SubprocessError):
-    return __version__
-  return f"{commit}-dirty-{hashlib.sha256(difference).hexdigest()[:8]}" if difference else commit
-
-
-def _git(root: pathlib.Path, *arguments: str) -> bytes:
-  command = ["git", "-C", str(root), *arguments]
-  return subprocess.run(command, capture_output=True, check=True, timeout=20).stdout
 
 
 def _call(path: pathlib.Path, function: str, arg: str | None) -> Any:

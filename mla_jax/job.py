@@ -4,7 +4,7 @@ from collections.abc import Mapping
 import pathlib
 from typing import Any
 
-from mla_jax import config_lib, devices, eval_lib, processes, signals, train_lib
+from mla_jax import agreement, config_lib, devices, eval_lib, processes, signals, train_lib
 from mla_jax import run as run_lib
 
 
@@ -26,7 +26,7 @@ def evaluate(
   """What the evaluation of a run's checkpoint found: "best", "latest" or a number."""
   devices.prepare()
   config = eval_lib.load_config(workdir, config_path, overrides)
-  run_lib.check_agreement(config, training=False)
+  agreement.check_same(config, training=False)
   return _evaluate(run_lib.open_run(config, workdir), step)
 
 

@@ -9,13 +9,12 @@ import shutil
 import jax
 from ml_collections import ConfigDict
 
-from mla_jax import checkpoints, config_lib, pretrained_files, processes, sharding, whole_files
-from mla_jax.config_values import to_plain
+from mla_jax import checkpoints, config_lib, processes, sharding, whole_files
 from mla_jax.data import answers as answers_lib
 from mla_jax.data import record_format, selection, sources, subtitles
 from mla_jax.data.annotations.files import read_json
 from mla_jax.data.examples import Shapes
-from mla_jax.data.prepared import evaluated, family_dir, fingerprint
+from mla_jax.data.prepared import family_dir, fingerprint
 from mla_jax.data.reader import Reader
 from mla_jax.data.records import MediaStore
 from mla_jax.data.sources import Texts
@@ -218,22 +217,6 @@ def _check_same_data(config: ConfigDict, prepared: pathlib.Path) -> None:
           f"{prepared.parent}: was trained on other data than {family_dir(config) / name} holds "
           "now (prepared anew from other files, or otherwise?); use another --workdir"
       )
-
-
-def check_agreement(config: ConfigDict, *, training: bool) -> None:
-  """Raises a `UserError` in every process unless all run the same code on the same data.
-
-  An evaluation needs none of the data that the run was trained on.
-  """
-  trained_on = fingerprint(config) if training else {}
-  processes.check_agreement({
-      "config": to_plain(config),
-      "code_version": config_lib.code_version(),
-      "jax": jax.__version__,
-      "data_fingerprint": trained_on | evaluated(config),
-      # One process need not read 80 MB to agree with itself.
-      "weights": pretrained_files.fingerprint(config) if jax.process_count() > 1 else {},
-  })
 
 
 def _open_media(config: ConfigDict) -> MediaStore:

@@ -4,7 +4,16 @@ import pathlib
 
 from ml_collections import ConfigDict
 
-from mla_jax import checkpoints, disk_space, processes, signals, timing, watchdog, workdir_lock
+from mla_jax import (
+  agreement,
+  checkpoints,
+  disk_space,
+  processes,
+  signals,
+  timing,
+  watchdog,
+  workdir_lock,
+)
 from mla_jax import run as run_lib
 from mla_jax.config_reads import check_all_read, record_reads
 from mla_jax.data.sources import Texts
@@ -36,7 +45,7 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
 def _train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
   watchdog.limit(config.train.hang_seconds)
   watchdog.alive("the start: agreeing with the other processes")
-  run_lib.check_agreement(config, training=True)
+  agreement.check_same(config, training=True)
   watchdog.alive("the start: preparing the workdir")
   run_lib.start_workdir(config, workdir)
   processes.wait_for_all("workdir")

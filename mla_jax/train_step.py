@@ -15,7 +15,7 @@ import optax
 from mla_jax import (
   accumulation,
   checkpoints,
-  config_lib,
+  code_version,
   data_parameters,
   optimizers,
   sharding,
@@ -174,7 +174,7 @@ def make_training(run: Run, sources: tuple[Source, ...]) -> Training:
       step=compile_step(run.task, run.model, tx, config, abstract, run.mesh),
       meta={
           "config": to_plain(config),
-          "code_version": config_lib.code_version(),
+          "code_version": code_version.current(),
           "data_fingerprint": fingerprint(config),
       },
   )

@@ -11,7 +11,7 @@ import signal
 import time
 from typing import Any
 
-from mla_jax import config_lib, cores, disk_space, pretrained_files
+from mla_jax import code_version, cores, disk_space, pretrained_files
 from mla_jax.data import prepared
 from mla_jax.errors import UserError
 from mla_jax.experiments import outcomes as outcomes_lib
@@ -173,7 +173,7 @@ def _run_process(children: Children, job: _Job) -> Outcome:
 
 def _note_code(earlier: tuple[str, ...], job: _Job) -> tuple[str, ...]:
   """The versions of the code so far; those of a training are kept for when it goes on."""
-  version = config_lib.code_version()
+  version = code_version.current()
   versions = earlier if earlier[-1:] == (version,) else (*earlier, version)
   if job.split is None:
     outcomes_lib.keep_start(job.workdir, versions, job.data)

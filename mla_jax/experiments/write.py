@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mla_jax import whole_files
+from mla_jax import code_version, whole_files
 from mla_jax.experiments import notes
 from mla_jax.experiments.analysis import CellScores, Score
 from mla_jax.experiments.outcomes import Outcome
@@ -237,7 +237,7 @@ def _runs(
               outcome.run.name,
               *(_of_seed(scores[outcome.run.cell], name, outcome) for name in _names(experiment)),
               outcome.run.config_hash,
-              outcome.code_version[:12],
+              code_version.shortened(outcome.code_version),
               f"{outcome.seconds / 60:.1f}",
               outcome.error or "well",
           ]

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from mla_jax import config_lib
+from mla_jax import code_version, config_lib
 from mla_jax.errors import UserError
 from mla_jax.experiments import notes, outcomes, plan, runner
 from tests.experiments import grid
@@ -16,7 +16,7 @@ from tests.experiments import grid
 def code(monkeypatch):
   """The code's version is "v1", or what a test puts there."""
   versions = ["v1"]
-  monkeypatch.setattr(config_lib, "code_version", lambda: versions[0])
+  monkeypatch.setattr(code_version, "current", lambda: versions[0])
   return versions
 
 
@@ -75,7 +75,7 @@ def test_what_killed_a_run_and_what_it_said_last(tmp_path, runs, child):
 
 def test_code_that_changes_while_a_run_goes_on(tmp_path, runs, child, monkeypatch):
   versions = itertools.chain(["v1", "v2"], itertools.repeat("v2"))
-  monkeypatch.setattr(config_lib, "code_version", lambda: next(versions))
+  monkeypatch.setattr(code_version, "current", lambda: next(versions))
   found = runner.run_all(runs, tmp_path / "out", jobs=1)
   assert [outcome.versions for outcome in found] == [("v1", "v2"), ("v2",)]
   assert notes.code(found) == [

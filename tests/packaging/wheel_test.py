@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from mla_jax import __version__
+from mla_jax import __version__, code_version
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
@@ -88,8 +88,9 @@ print(count)
 
 
 def test_version_without_a_checkout(installed: pathlib.Path, tmp_path: pathlib.Path) -> None:
-  code = "from mla_jax import config_lib; print(config_lib.code_version())"
-  assert _run(str(installed), "-c", code, cwd=tmp_path) == __version__
+  code = "from mla_jax import code_version; print(code_version.current())"
+  version = _run(str(installed), "-c", code, cwd=tmp_path)
+  assert version == code_version.of_files(ROOT / "mla_jax")
 
 
 def _run(*command: str, cwd: pathlib.Path) -> str:
