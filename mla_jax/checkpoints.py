@@ -13,7 +13,7 @@ import jax
 from ml_collections import ConfigDict
 import orbax.checkpoint as ocp
 
-from mla_jax import config_lib, processes, sharding
+from mla_jax import agreement, config_lib, processes, sharding
 from mla_jax.errors import UserError
 from mla_jax.retention import LastAndBest
 from mla_jax.train_state import TrainState
@@ -40,7 +40,7 @@ class Checkpointer:
     read_only: neither creates, cleans nor deletes; safe beside a run that is still training.
 
   Raises:
-    UserError: `directory` cannot be made or read.
+    UserError: `directory` cannot be made or read, or another process sees other checkpoints in it.
   """
 
   def __init__(
@@ -73,6 +73,8 @@ class Checkpointer:
       reason = error.strerror or error
       raise UserError(f"{self._directory}: {reason}: choose another --workdir") from error
     if not read_only:
+      # Before anything is deleted, which all do together.
+      agreement.check_checkpoints(self._directory, self.all_steps(), where="checkpoints")
       self._clean()
 
   def __enter__(self) -> Self:

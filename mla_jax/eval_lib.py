@@ -7,7 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from mla_jax import config_lib, processes, watchdog, whole_files
+from mla_jax import agreement, config_lib, processes, watchdog, whole_files
 from mla_jax import run as run_lib
 from mla_jax.config_values import to_plain
 from mla_jax.data import selection
@@ -87,6 +87,7 @@ def restore_params(run: Run, step: str) -> tuple[Any, int]:
   """The parameters of a checkpoint to evaluate, and its step; errors as of `evaluate`."""
   with run_lib.open_checkpoints(run, read_only=True) as saved:
     chosen = saved.find(int(step) if step.isdecimal() else step)
+    agreement.check_checkpoints(run.workdir, [chosen], where="the evaluated checkpoint")
     tx, _ = make_optimizer(run.model, run.config)
     abstract = abstract_state(run.model, run.config, run.mesh, tx)
     state = saved.restore(abstract, chosen, config=to_plain(run.config))

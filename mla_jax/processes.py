@@ -148,25 +148,38 @@ def wait_for_all(where: str) -> None:
     raise failures[0]
 
 
-def check_agreement(mine: Mapping[str, Any]) -> None:
+def check_agreement(mine: Mapping[str, Any], *, where: str, mend: str) -> None:
   """Stops every process where they are about to do different things.
 
   Args:
     mine: JSON-able facts by name, e.g. the config, the code version, the data's fingerprint.
+    where: see `wait_for_all`.
+    mend: what to do where they differ.
 
   Raises:
     UserError: naming what differs between process 0 and the first other process that differs.
   """
   if jax.process_count() == 1:
     return
-  wait_for_all("agreement")
-  texts = [json.loads(text) for text in _gather_texts(json.dumps(mine, sort_keys=True))]
+  wait_for_all(where)
+  texts = [json.loads(text) for text in gather_texts(json.dumps(mine, sort_keys=True))]
   for number, theirs in enumerate(texts[1:], start=1):
     if theirs != texts[0]:
       raise UserError(
-          f"process {number} and process 0 differ: {_difference(texts[0], theirs)}: start all with "
-          "the same code, config and data"
+          f"process {number} and process 0 differ: {_difference(texts[0], theirs)}: {mend}"
       )
+
+
+def gather_texts(text: str) -> list[str]:
+  """Every process's text, in the order of the processes."""
+  raw = np.frombuffer(text.encode(), np.uint8)
+  sizes = np.asarray(multihost_utils.process_allgather(np.array([len(raw)], np.int32)))
+  padded = np.zeros(int(sizes.max()), np.uint8)
+  padded[: len(raw)] = raw
+  rows = np.asarray(multihost_utils.process_allgather(padded))
+  return [
+      bytes(row[: int(size)]).decode() for row, size in zip(rows, sizes.ravel(), strict=True)
+  ]
 
 
 def gather(tree: Any, mesh: jax.sharding.Mesh) -> Any:
@@ -180,18 +193,6 @@ def gather(tree: Any, mesh: jax.sharding.Mesh) -> Any:
 def _replicate(mesh: jax.sharding.Mesh) -> Callable[[Any], Any]:
   """One function a mesh: a new one would be compiled anew for every batch."""
   return jax.jit(lambda tree: tree, out_shardings=sharding.replicated(mesh))
-
-
-def _gather_texts(text: str) -> list[str]:
-  """Every process's text, in the order of the processes."""
-  raw = np.frombuffer(text.encode(), np.uint8)
-  sizes = np.asarray(multihost_utils.process_allgather(np.array([len(raw)], np.int32)))
-  padded = np.zeros(int(sizes.max()), np.uint8)
-  padded[: len(raw)] = raw
-  rows = np.asarray(multihost_utils.process_allgather(padded))
-  return [
-      bytes(row[: int(size)]).decode() for row, size in zip(rows, sizes.ravel(), strict=True)
-  ]
 
 
 def _difference(first: dict[str, Any], other: dict[str, Any]) -> str:

@@ -35,7 +35,8 @@ def train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
     The run; None after a SIGTERM or Ctrl-C, with all saved.
 
   Raises:
-    UserError: bad input of any kind, a non-finite loss, or another run in the workdir.
+    UserError: bad input of any kind, a non-finite loss, another run in the workdir, or processes
+      that differ in what they run or see.
   """
   disk_space.check_writable(workdir)
   with workdir_lock.held(workdir):
@@ -46,6 +47,7 @@ def _train(config: ConfigDict, workdir: pathlib.Path) -> Run | None:
   watchdog.limit(config.train.hang_seconds)
   watchdog.alive("the start: agreeing with the other processes")
   agreement.check_same(config, training=True)
+  agreement.check_shared(workdir)
   watchdog.alive("the start: preparing the workdir")
   run_lib.start_workdir(config, workdir)
   processes.wait_for_all("workdir")
