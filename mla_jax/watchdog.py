@@ -15,6 +15,7 @@ import time
 from typing import NoReturn
 
 from mla_jax.last_words import LastWords
+from mla_jax.outside_watch import OutsideWatch
 
 # Until a config is read, whose train.hang_seconds `limit` sets.
 START_SECONDS = 3600.0
@@ -30,6 +31,7 @@ class _Process:
   since: float = 0.0
   seconds: float = START_SECONDS
   last_words: LastWords | None = None
+  outside: OutsideWatch | None = None
 
 
 _process = _Process()
@@ -48,6 +50,12 @@ def progress(detail: str) -> None:
   _process.since = time.monotonic()
   if _process.last_words:
     _process.last_words.say(where())
+  _beat()
+
+
+def _beat() -> None:
+  if outside := _process.outside:
+    outside.beat(_process.seconds, where())
 
 
 def where() -> str:
@@ -65,20 +73,24 @@ def watching(last_words: LastWords | None = None) -> Iterator[None]:
   """Ends the process, exit code 1, when nothing was said for longer than the limit.
 
   A collective whose partner is stuck elsewhere waits for ever, on all hosts, without a word. (One
-  that is gone is missed sooner, see `peers`.)
+  that is gone is missed sooner, see `peers`.) Where no thread can run so long, as in a call that
+  keeps Python's lock, it is ended by SIGABRT.
 
   Args:
     last_words: kept up to date meanwhile.
   """
   done = threading.Event()
-  _process.last_words = last_words
-  alive("the start")
-  threading.Thread(target=_watch, args=(done,), name="watchdog", daemon=True).start()
-  try:
-    yield
-  finally:
-    done.set()
-    _process.last_words = None
+  with OutsideWatch() as outside:
+    _process.last_words, _process.outside = last_words, outside
+    alive("the start")
+    thread = threading.Thread(target=_watch, args=(done,), name="watchdog", daemon=True)
+    thread.start()
+    try:
+      yield
+    finally:
+      done.set()
+      thread.join()  # A beat after the end would go to whatever file has the number then.
+      _process.last_words = _process.outside = None
 
 
 def begin_end(message: str, *, stacks: bool = False) -> None:
@@ -89,6 +101,8 @@ def begin_end(message: str, *, stacks: bool = False) -> None:
     stacks: also writes the stack of every thread.
   """
   _ending.acquire()
+  if _process.outside:
+    _process.outside.rest()
 
   def tell() -> None:
     print(message, file=sys.stderr, flush=True)
@@ -124,6 +138,7 @@ def _try(speak: Callable[[], object]) -> None:
 def _watch(done: threading.Event) -> None:
   last = time.monotonic()
   while not done.wait(min(1.0, _process.seconds / 4) if _process.seconds else 1.0):
+    _beat()
     seconds, now = _process.seconds, time.monotonic()
     if now - last > seconds / 2:  # The process was suspended, all of it: it begins anew.
       _process.since = now

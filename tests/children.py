@@ -19,13 +19,28 @@ def start(program: str) -> subprocess.Popen[str]:
   )
 
 
-def finish_after_a_stop(child: subprocess.Popen[str], seconds: float) -> tuple[int | None, str]:
-  """Suspends a child that has said it is ready; its exit code and standard error."""
+def finish_after_a_stop(
+    child: subprocess.Popen[str], seconds: float, *, children_too: bool = False
+) -> tuple[int | None, str]:
+  """Suspends a child that has said it is ready; its exit code and standard error.
+
+  Args:
+    child: from `start`.
+    seconds: for how long.
+    children_too: whether the processes that it started stand still as well.
+  """
   assert child.stdout is not None
   assert child.stdout.readline() == "ready\n"
-  child.send_signal(signal.SIGSTOP)
-  time.sleep(seconds)
-  child.send_signal(signal.SIGCONT)
+  time.sleep(1)  # It is in what comes after these words.
+  pids = [child.pid]
+  if children_too:
+    listed = pathlib.Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text()
+    pids += map(int, listed.split())
+    assert len(pids) > 1
+  for which, wait in ((signal.SIGSTOP, seconds), (signal.SIGCONT, 0)):
+    for pid in pids:
+      os.kill(pid, which)
+    time.sleep(wait)
   _, error = child.communicate(timeout=60)
   return child.returncode, error
 

@@ -1,5 +1,6 @@
 """A process that gets nowhere ends with where it stood; one that says it lives goes on."""
 
+import signal
 
 import pytest
 
@@ -25,6 +26,39 @@ def test_a_hanging_process_ends_with_where_it_was_and_the_stacks() -> None:
   assert "nothing happened for 0.6 s since the evaluation of step 12, batch 3: " in error
   assert "stuck_here" in error  # The stack.
   assert out == ""
+
+
+def test_a_call_that_lets_no_thread_run_ends_too() -> None:
+  code, _, error = children.run("""
+    import ctypes, faulthandler
+    from mla_jax import watchdog
+    faulthandler.enable()  # As absl does.
+    watchdog.limit(0.6)
+    with watchdog.watching():
+      watchdog.alive("step 12")
+      def stuck_here():
+        ctypes.PyDLL(None).sleep(30)
+      stuck_here()
+  """)
+  assert code == -signal.SIGABRT
+  assert "stuck_here" in error
+  *_, last = error.splitlines()
+  assert last.startswith(
+      "error: nothing happened for 0.6 s since step 12, and no thread of the process could run: "
+  )
+
+
+def test_such_a_call_that_comes_back_in_time_is_none() -> None:
+  code, _, error = children.run("""
+    import ctypes
+    from mla_jax import watchdog
+    watchdog.limit(4)
+    with watchdog.watching():
+      for _ in range(3):
+        watchdog.alive("step 12")
+        ctypes.PyDLL(None).sleep(2)
+  """)
+  assert (code, error) == (0, "")
 
 
 def test_the_start_is_watched_too() -> None:
@@ -59,18 +93,23 @@ def test_signs_of_life_keep_a_process_going_and_none_are_needed_without_a_limit(
   assert (code, error) == (0, "")
 
 
-def test_a_suspended_process_goes_on() -> None:
-  child = children.start("""
-    import time
+@pytest.mark.parametrize(
+    ("wait", "children_too"),
+    [("time.sleep(1.5)", False), ("ctypes.PyDLL(None).sleep(9)", True)],
+)
+def test_a_suspended_process_goes_on(wait: str, children_too: bool) -> None:
+  child = children.start(f"""
+    import ctypes, time
     from mla_jax import watchdog
     watchdog.limit(3)
     with watchdog.watching():
+      time.sleep(1.5)  # Who waits outside has heard of it.
       print("ready", flush=True)
-      time.sleep(1.5)
+      {wait}
       watchdog.progress("awake")
       time.sleep(0.5)
   """)
-  assert children.finish_after_a_stop(child, 4) == (0, "")
+  assert children.finish_after_a_stop(child, 6, children_too=children_too) == (0, "")
 
 
 @pytest.mark.parametrize("full", [False, True])
