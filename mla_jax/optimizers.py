@@ -144,10 +144,7 @@ def make_optimizer(
   settings = Settings.from_config(config)
   lr_fn = make_schedule(settings, total_steps)
   names = list(sharding.named_leaves(abstract_params))
-  frozen = sharding.first_matches(settings.freeze, names, "optimizer.freeze")
-  frozen |= sharding.first_matches(frozen_by_model, names, "model.text.frozen_layers")
-  if len(frozen) == len(names):
-    raise UserError("optimizer.freeze: freezes every parameter: nothing is left to train")
+  frozen = frozen_names(config, names, frozen_by_model)
   no_decay = sharding.first_matches(settings.no_decay, names, "optimizer.no_decay")
   patterns = [pattern for pattern, _ in settings.lr_multipliers]
   multiplied = sharding.first_matches(patterns, names, "optimizer.lr_multipliers")
@@ -169,6 +166,17 @@ def make_optimizer(
     labels = _by_name(abstract_params, lambda name: "frozen" if name in frozen else "trained")
     tx = optax.partition({"trained": tx, "frozen": optax.set_to_zero()}, labels)
   return tx, lr_fn
+
+
+def frozen_names(
+    config: ConfigDict, names: Sequence[str], frozen_by_model: Sequence[str] = ()
+) -> set[str]:
+  """Which of the parameters are not trained; arguments and errors as of `make_optimizer`."""
+  frozen = sharding.first_matches(config.freeze, names, "optimizer.freeze")
+  frozen |= sharding.first_matches(frozen_by_model, names, "model.text.frozen_layers")
+  if len(frozen) == len(names):
+    raise UserError("optimizer.freeze: freezes every parameter: nothing is left to train")
+  return set(frozen)
 
 
 def _by_name(tree: Any, function: Callable[[str], Any]) -> Any:

@@ -30,6 +30,7 @@ from mla_jax.data.sources import Source
 from mla_jax.data.subtitles import check_prepared
 from mla_jax.data.text_states import DistinctTexts
 from mla_jax.errors import UserError
+from mla_jax.intervals import Every
 from mla_jax.log import logger
 from mla_jax.metrics import MetricAccumulator
 from mla_jax.models import bert_encoder, pretrained
@@ -39,26 +40,6 @@ from mla_jax.tasks.base import Batch, Metrics, Task
 from mla_jax.train_state import TrainState
 
 Step = jax.stages.Wrapped  # (TrainState, Batch) -> (TrainState, Metrics), jitted.
-
-
-@dataclasses.dataclass(frozen=True)
-class Every:
-  """`config.train`: how long to train, and every how many steps to do what."""
-
-  steps: int
-  log_every: int
-  eval_every: int
-  checkpoint_every: int
-  keep_last: int
-
-  @classmethod
-  def from_config(cls, config: ConfigDict) -> "Every":
-    """Raises UserError on a number below 1."""
-    every = cls(**{field.name: config[field.name] for field in dataclasses.fields(cls)})
-    for name, value in vars(every).items():
-      if value < 1:
-        raise UserError(f"train.{name}={value}: must be at least 1")
-    return every
 
 
 @dataclasses.dataclass(frozen=True)
@@ -292,5 +273,15 @@ def make_optimizer(
 ) -> tuple[optax.GradientTransformation, Callable[[Any], jax.Array]]:
   """The run's optimizer and its learning rate by step; see optimizers.py."""
   params = jax.eval_shape(init_params(model, config))
-  frozen = bert_encoder.frozen_parameters(model.text_config) + data_parameters.patterns(model)
+  frozen = _frozen_by_model(model)
   return optimizers.make_optimizer(config.optimizer, params, config.train.steps, frozen)
+
+
+def frozen_names(model: MLA, config: ConfigDict, params: Any) -> set[str]:
+  """Paths of the parameters that the optimizer of `make_optimizer` leaves as they are."""
+  names = list(sharding.named_leaves(params))
+  return optimizers.frozen_names(config.optimizer, names, _frozen_by_model(model))
+
+
+def _frozen_by_model(model: MLA) -> tuple[str, ...]:
+  return bert_encoder.frozen_parameters(model.text_config) + data_parameters.patterns(model)

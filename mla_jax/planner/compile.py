@@ -1,6 +1,6 @@
 """Compiles a run's step for a target and reads memory, FLOPs and traffic off it; runs nothing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 import dataclasses
 import re
 from typing import Any, NamedTuple
@@ -89,7 +89,10 @@ def compile_step(config: ConfigDict, target: Target, rows: int | None = None) ->
       refused=refused,
       flops=flops.train_step_flops(config, rows),
       collectives=hlo.collectives(compiled.as_text()) if compiled else [],
-      least_bytes=least_collective_bytes(config, rows, abstract.params, mesh),
+      least_bytes=least_collective_bytes(
+          config, rows, abstract.params, mesh,
+          frozen=train_step.frozen_names(model, config, abstract.params),
+      ),
       findings=train_step.lint(config, mesh, abstract),
       parameter_bytes=max(map(leaf_bytes, jax.tree.leaves(abstract.params))),
   )
@@ -107,23 +110,30 @@ def abstract_batch(
   }
 
 
-def least_collective_bytes(config: ConfigDict, rows: int, params: Any, mesh: Mesh) -> int:
+def least_collective_bytes(
+    config: ConfigDict, rows: int, params: Any, mesh: Mesh, *, frozen: Set[str] = frozenset()
+) -> int:
   """Bytes of a chip's larger side that no data-parallel step with all negatives does without.
 
-  The gradients once; over `fsdp`, parameters gathered for the forward and for the backward pass,
-  gradients summed to where they live, and these sums over `data`. And the embeddings of all texts,
-  or of all videos where these are fewer, once past every chip. All in float32.
+  The gradients once, of what is trained; over `fsdp`, parameters gathered for the forward and for
+  the backward pass, gradients summed to where they live, and these sums over `data`. And the
+  embeddings of all texts, or of all videos where these are fewer, once past every chip. All in
+  float32.
 
   Args:
     config: of the run.
     rows: of the global batch.
     params: of the model.
     mesh: of the run.
+    frozen: paths of parameters that have no gradient.
   """
   if mesh.size == 1:
     return 0
-  whole, fsdp = sum(map(leaf_bytes, jax.tree.leaves(params))), mesh.shape["fsdp"]
-  moved = whole if fsdp == 1 else 3 * whole + whole // fsdp * (mesh.shape["data"] > 1)
+  sizes = {name: leaf_bytes(leaf) for name, leaf in sharding.named_leaves(params).items()}
+  still, fsdp = sum(sizes[name] for name in frozen), mesh.shape["fsdp"]
+  moved = trained = sum(sizes.values()) - still
+  if fsdp > 1:  # What is frozen is gathered once: it may have no backward pass.
+    moved = still + 3 * trained + trained // fsdp * (mesh.shape["data"] > 1)
   loss, data = config.loss, config.data
   levels = bool(loss.global_weight), bool(loss.segment_weight)
   text, video = (

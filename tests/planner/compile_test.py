@@ -96,26 +96,34 @@ def test_the_largest_batch_is_found_to_within_an_eighth(most: int, start: int) -
 
 
 def test_the_least_that_collectives_move() -> None:
-  """By hand: 1,000 parameters, 64 texts of one global and 4 segment embeddings of 32 floats.
+  """By hand: 1,000 parameters, 100 frozen; 64 texts of one global and 4 segment embeddings of 32.
 
   Of four texts a video it is the videos that move, with their 8 segments.
   """
-  params = {"kernel": jax.ShapeDtypeStruct((10, 100), "float32")}
+  params = {
+      "kernel": jax.ShapeDtypeStruct((10, 100), "float32"),
+      "still": jax.ShapeDtypeStruct((10, 10), "float32"),
+  }
 
-  def least(data: int, fsdp: int, captions: int = 1, **changes: float) -> int:
+  def least(
+      data: int, fsdp: int, captions: int = 1, frozen: tuple[str, ...] = ("still",),
+      **changes: float,
+  ) -> int:
     losses = {f"loss.{key}": value for key, value in changes.items()}
     segments = {"data.text_segments": 4, "data.video_segments": 8}
     config = config_lib.load_config(CPU, {"data.captions": captions} | segments | losses)
     axes = ConfigDict({"data": data, "fsdp": fsdp})
     mesh = sharding.make_mesh(axes, jax.devices()[: data * fsdp])
-    return compile_lib.least_collective_bytes(config, 64, params, mesh)
+    return compile_lib.least_collective_bytes(config, 64, params, mesh, frozen=set(frozen))
 
   assert least(1, 1) == 0
   assert least(8, 1) == 4000 + 64 * 5 * 32 * 4
   assert least(8, 1, captions=4) == 4000 + 64 * 9 * 32 * 4
   assert least(8, 1, segment_weight=0.0) == 4000 + 64 * 32 * 4
-  assert least(1, 8, segment_weight=0.0, global_weight=0.0) == 3 * 4000
-  assert least(2, 4, segment_weight=0.0, global_weight=0.0) == 3 * 4000 + 1000
+  off = {"segment_weight": 0.0, "global_weight": 0.0}
+  assert least(8, 1, frozen=(), **off) == 4400
+  assert least(1, 8, **off) == 3 * 4000 + 400
+  assert least(2, 4, **off) == 3 * 4000 + 400 + 1000
 
 
 @pytest.mark.parametrize(
