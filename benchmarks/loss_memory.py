@@ -4,7 +4,8 @@
 
 The programs are compiled for v5e pods of 16 to 256 chips, by the compiler a TPU would use, and XLA
 tells what they allocate. Prints one line a program; with --write the table of docs/scaling.md is
-made from them, after every program. Everything takes more than an hour on two cores, most of it the
+made from them, after every program; rows made by other code or compilers do not stay beside new
+ones. Everything takes more than an hour on two cores, most of it the
 dense losses on 256 chips: --only, --impl, --chips, --batches and --missing choose.
 """
 
@@ -21,7 +22,7 @@ from typing import Any
 
 from absl import app, flags
 
-from benchmarks import compilers
+from benchmarks import made_by
 
 _WRITE = flags.DEFINE_boolean("write", False, "Put what was measured into the table of --page.")
 _ONLY = flags.DEFINE_list("only", [], "Losses to compile; all by default.")
@@ -63,12 +64,13 @@ def main(argv: Sequence[str]) -> None:
   # There is no TPU here to ask for its surroundings, nor one to keep from other processes.
   os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
   os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
-  page = pathlib.Path(_PAGE.value)
+  page, now = pathlib.Path(_PAGE.value), _now()
   measured: dict[Program, Memory] = {}
-  known = recorded(page.read_text(), compilers.versions()) if _MISSING.value else {}
-  for program in _programs():
-    if program in known:
-      continue
+  made, known = recorded(page.read_text())
+  todo = [x for x in _programs() if not (_MISSING.value and made == now and x in known)]
+  if _WRITE.value:
+    _check_one_version(made, now, len(known.keys() - set(todo)))
+  for program in todo:
     start = time.perf_counter()
     measured[program] = memory = measure(*program)
     loss, impl, chips, rows = program
@@ -79,7 +81,25 @@ def main(argv: Sequence[str]) -> None:
         flush=True,
     )
     if _WRITE.value:
-      page.write_text(updated(page.read_text(), measured, compilers.versions()))
+      page.write_text(updated(page.read_text(), measured, now))
+
+
+def _now() -> str:
+  """What would make a row; nothing else of the code has a part in it."""
+  from mla_jax import code_version
+  from mla_jax.planner import topology
+
+  code = "benchmarks/loss_memory.py", "mla_jax/losses", "mla_jax/sharding.py"
+  return made_by.line(code_version.current(*code), topology.compilers(TOPOLOGIES[16]))
+
+
+def _check_one_version(made: str, now: str, stay: int) -> None:
+  """Raises SystemExit if programs of another version would stay in the table."""
+  if stay and made != now:
+    sys.exit(
+        f"error: --write: {stay} programs in the table of {_PAGE.value} would stay, by {made}, "
+        f"beside new ones by {now}: compile all anew: make bench-loss_memory ARGS=--write"
+    )
 
 
 def _programs() -> list[Program]:
@@ -173,21 +193,23 @@ def _program(loss: str, impl: str, rows: int, mesh: Any) -> Any:
   return jax.jit(jax.value_and_grad(value, has_aux=True)).lower(learnt, batch)
 
 
-def updated(page: str, measured: dict[Program, Memory], versions: str) -> str:
-  """The page with these programs in its table; its other rows stay if the compilers were the same.
+def updated(page: str, measured: dict[Program, Memory], now: str) -> str:
+  """The page with these programs in its table; its other rows stay if what made them is the same.
 
   Raises:
     SystemExit: the page has no place for the table.
   """
   before, _, after = _parts(page)
-  table = _table(recorded(page, versions) | measured, versions)
+  made, known = recorded(page)
+  table = _table((known if made == now else {}) | measured, now)
   return f"{before}{BEGIN}\n{table}{END}{after}"
 
 
-def recorded(page: str, versions: str) -> dict[Program, Memory]:
-  """What the page's table says, if the compilers were these; nothing otherwise."""
+def recorded(page: str) -> tuple[str, dict[Program, Memory]]:
+  """What made the page's table, and what it says."""
   _, table, _ = _parts(page)
-  return _parse(table) if f"Compiled by {versions}." in table else {}
+  made = re.search(r"^Compiled: (.+)\.$", table, re.MULTILINE)
+  return made[1] if made else made_by.NOT_RECORDED, _parse(table)
 
 
 def _parts(page: str) -> tuple[str, str, str]:
@@ -198,7 +220,7 @@ def _parts(page: str) -> tuple[str, str, str]:
   return before, table, after
 
 
-def _table(measured: dict[Program, Memory], versions: str) -> str:
+def _table(measured: dict[Program, Memory], made: str) -> str:
   lines = [
       "| loss | chips | batch | dense MiB | ring MiB | ring / dense | dense peak | ring peak |",
       "|---|---|---|---|---|---|---|---|",
@@ -211,7 +233,7 @@ def _table(measured: dict[Program, Memory], versions: str) -> str:
       )
       cells = [loss, str(chips), f"{rows:,}", *temporary, _ratio(dense, ring), *peak]
       lines.append(f"| {' | '.join(cells)} |")
-  return "\n".join([*lines, "", f"Compiled by {versions}.", ""])
+  return "\n".join([*lines, "", f"Compiled: {made}.", ""])
 
 
 def _ratio(dense: Memory | None, ring: Memory | None) -> str:

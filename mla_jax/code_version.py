@@ -1,6 +1,6 @@
 """Which code runs, so that hosts agree on it and a result tells what made it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 import contextlib
 import hashlib
 import os
@@ -14,16 +14,17 @@ from mla_jax import __version__
 _CODE = ("mla_jax", "configs")
 
 
-def current() -> str:
+def current(*paths: str) -> str:
   """The git commit if run from a checkout, else the version and a hash of the package's files.
 
-  Where files differ from the commit, it ends in "-dirty-" and a hash of the difference.
+  Where files differ from the commit, it ends in "-dirty-" and a hash of the difference. With paths
+  from the checkout's root: the last commit that changed one of them, and what differs in them.
   """
   package = pathlib.Path(__file__).resolve().parent
   # Without it the package is installed; a repository further up is somebody else's.
   if (package.parent / ".git").exists():
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-      return _of_checkout(package.parent)
+      return _of_checkout(package.parent, paths)
   return of_files(package)
 
 
@@ -39,10 +40,10 @@ def of_files(package: pathlib.Path) -> str:
   return f"{__version__}-{_digest(_contents(package, paths))}"
 
 
-def _of_checkout(root: pathlib.Path) -> str:
-  commit = _git(root, "rev-parse", "HEAD").decode().strip()
-  difference = _git(root, "diff", "--binary", "HEAD")
-  found = _git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", *_CODE)
+def _of_checkout(root: pathlib.Path, paths: Sequence[str]) -> str:
+  commit = _git(root, "rev-list", "-1", "HEAD", "--", *paths).decode().strip()
+  difference = _git(root, "diff", "--binary", "HEAD", "--", *paths)
+  found = _git(root, "ls-files", "-z", "--others", "--exclude-standard", "--", *(paths or _CODE))
   new = _contents(root, (root / name for name in os.fsdecode(found).split("\0")))
   return f"{commit}-dirty-{_digest(difference + new)}" if difference or new else commit
 

@@ -93,6 +93,17 @@ def test_commit(root: pathlib.Path, commit: str) -> None:
   assert code_version.current() == commit
 
 
+def test_of_some_paths_it_is_the_commit_that_changed_them(root: pathlib.Path, commit: str) -> None:
+  git = ["git", "-C", str(root), "-c", "user.name=a", "-c", "user.email=a@b"]
+  (root / "file").write_text("2")
+  subprocess.run([*git, "commit", "-q", "-a", "-m", "2"], check=True)
+  assert code_version.current() != commit
+  assert code_version.current("mla_jax", "configs") == commit
+  (root / "file").write_text("3")
+  assert code_version.current("mla_jax") == commit
+  assert code_version.current("file").split("-")[1] == "dirty"
+
+
 @pytest.mark.parametrize("folder", ["mla_jax", "mla_jax/data", "configs"])
 def test_files_that_git_does_not_know_yet(root: pathlib.Path, commit: str, folder: str) -> None:
   new = root / folder / "new module é.py"

@@ -1,16 +1,19 @@
 """The planner's command: a config and a topology to a table and JSON. It touches no data."""
 
+import functools
 import json
 import pathlib
 from typing import Any
 
 from ml_collections import ConfigDict
 
+from mla_jax import code_version
 from mla_jax.errors import UserError
 from mla_jax.planner import compile as compile_lib
 from mla_jax.planner import report
 from mla_jax.planner.compile import Compiled, Rows
-from mla_jax.planner.topology import Target, open_target
+from mla_jax.planner.topology import Target, compilers, open_target
+
 
 
 def plan(
@@ -34,14 +37,25 @@ def plan(
         f"--find_batch: the memory of {topology!r} is not known; leave it out, or name a TPU, e.g. "
         "--topology=v5e:2x2"
     )
+  made_by = versions(topology)
   compiled = compile_lib.compile_step(config, target)
   found = _largest_batch(config, target, compiled) if find_batch else None
-  result = {"config": config.name} | report.summarise(compiled, target, found)
+  result = {"config": config.name} | made_by | report.summarise(compiled, target, found)
   print(report.table(result), flush=True)
   if workdir:
     workdir.mkdir(parents=True, exist_ok=True)
     (workdir / "plan.json").write_text(json.dumps(result, indent=2) + "\n")
   return result
+
+
+def versions(topology: str) -> dict[str, Any]:
+  """Fields of a plan that say what makes it: the code, and the compilers by package."""
+  return {"code_version": _planning_code(), "compilers": compilers(topology)}
+
+
+@functools.cache  # Later plans are made by the code that is loaded, whatever is there by then.
+def _planning_code() -> str:
+  return code_version.current("mla_jax", "configs")
 
 
 def _largest_batch(config: ConfigDict, target: Target, start: Compiled) -> Rows:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 import contextlib
 import dataclasses
+import importlib.metadata
 import importlib.util
 import os
 import re
@@ -119,6 +120,14 @@ def open_target(name: str) -> Target:
         name, _describe(name, "cuda", "", options), chip, {"xla_gpu_enable_triton_gemm": False}
     )
   raise UserError(f"--topology={name}: not known: {_USE}")
+
+
+def compilers(name: str) -> dict[str, str]:
+  """Versions of what compiles for a topology that `open_target` knows, by package."""
+  kind = name.partition(":")[0]
+  platform = "tpu" if kind in CHIPS else "cuda" if kind in GPU_CHIPS else ""
+  package = _COMPILERS[platform][0] if platform else "jaxlib"
+  return {each: importlib.metadata.version(each) for each in ("jax", package)}
 
 
 def _cpus(count: int) -> list[jax.Device]:
