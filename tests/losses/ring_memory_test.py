@@ -1,6 +1,7 @@
 """What the ring allocates on a pod that is not here: `make test-aot` brings the compiler.
 
-All losses, on all sizes of pods, are in the table of docs/scaling.md: `make bench-loss_memory`.
+Growth with the pod is tested of softmax alone: `timed` takes minutes to compile for 256 chips. All
+losses, on all sizes of pods, are in the table of docs/scaling.md: `make bench-loss_memory`.
 """
 
 import functools
