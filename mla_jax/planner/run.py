@@ -15,7 +15,6 @@ from mla_jax.planner.compile import Compiled, Rows
 from mla_jax.planner.topology import Target, compilers, open_target
 
 
-
 def plan(
     config: ConfigDict, topology: str, *, find_batch: bool, workdir: pathlib.Path | None = None
 ) -> dict[str, Any]:
