@@ -10,7 +10,7 @@ import jaxlib
 from ml_collections import ConfigDict
 import pytest
 
-from mla_jax import config_lib, sharding, train_step
+from mla_jax import code_version, config_lib, sharding, train_step
 from mla_jax import run as run_lib
 from mla_jax.data import sources
 from mla_jax.errors import UserError
