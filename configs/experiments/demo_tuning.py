@@ -19,7 +19,7 @@ def get_experiment(arg: str | None = None) -> Experiment:
   chosen = grids.chosen(args)
   config = demo.get_config(chosen)
   rate, steps = config.optimizer.learning_rate, config.train.steps
-  _, task, level_global, level_segment, _ = grids.question_levels(_CONFIG, args)
+  _, task, level_global, level_segment, both = grids.question_levels(_CONFIG, args)
   return Experiment(
       title="Settings of each level, question answering on the demo",
       config=f"{_CONFIG}:{chosen}",
@@ -35,6 +35,7 @@ def get_experiment(arg: str | None = None) -> Experiment:
               )
           ),
           Cell("task_four_times_the_steps", {**task.overrides, "train.steps": steps * 4}),
+          Cell("task_both_twice_the_steps", {**both.overrides, "train.steps": steps * 2}),
           Cell("task_global_wholes", {**level_global.overrides, **_WHOLES}),
       ),
       seeds=grids.seeds(args),
