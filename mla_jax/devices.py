@@ -27,7 +27,7 @@ def keep_freed_memory() -> None:
 
   XLA allocates the intermediate values of a step in one piece and frees them after it. Left to
   itself glibc returns a piece of this size to the system, and in the next step every page of it is
-  mapped and zeroed anew: a fifth of the step's CPU time (docs/results.md). Call it before anything
+  mapped and zeroed anew: a fifth of the step's CPU time (docs/speed.md). Call it before anything
   else touches jax: only the main thread's memory can be kept, so the step has to run there, and
   asynchronous dispatch, which runs it elsewhere, is fixed when the CPU client is made. Nothing is
   changed for other devices, nor where malloc is not glibc's.

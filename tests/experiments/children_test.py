@@ -5,11 +5,11 @@ import pathlib
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
 from mla_jax.experiments.children import threads
+from tests.commands import wait_for
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Stubs of a training: say that they run, and save when they are told to stop.
@@ -33,13 +33,6 @@ with exit_on_signals(), threads(1) as (pool, children), open(folder + "/log", "w
   for future in futures:
     future.result()
 """
-
-
-def wait_for(what, seconds=60):
-  end = time.monotonic() + seconds
-  while not what():
-    assert time.monotonic() < end
-    time.sleep(0.05)
 
 
 @pytest.fixture
