@@ -61,3 +61,5 @@ def _retrieval(config: ConfigDict) -> None:
       "paragraphs": common.source("timed_captions", "train", 20),
       "sentences": common.source("timed_captions", "train", 20, sentences=1),
   }
+  # Which sentence is about which part of a clip tells clips apart that whole vectors confuse.
+  config.eval.segment_score = 1.0

@@ -24,7 +24,8 @@ def get_experiment(arg: str | None = None) -> Experiment:
           level_segment,
           both,
           Cell("both_by_both", {"eval.segment_score": 1.0}),  # Ranked by the sum of both scores.
-          Cell("both_latent", grids.LATENT),  # What times are worth.
+          # What times are worth.
+          Cell("both_latent", grids.LATENT | {"eval.segment_score": 0.0}),
           Cell("global_twice_the_steps", {**level_global.overrides, "train.steps": twice}),
       ),
       seeds=grids.seeds(args),
