@@ -8,8 +8,8 @@ import traceback
 from typing import NoReturn
 
 from mla_jax import processes, watchdog
+from mla_jax.beside import LastWords
 from mla_jax.errors import UserError
-from mla_jax.last_words import LastWords
 from mla_jax.peers import POLL_SECONDS, Peers
 from mla_jax.signals import Stopped
 

@@ -1,7 +1,7 @@
-"""Ends a process in which no thread can run: a call that keeps Python's lock does not come back.
+"""A script beside a process: ends it when no thread can run, as in a call that keeps Python's lock.
 
-None of its own threads could. A small process beside it, with nothing but Python in it, waits for
-its beats, and sees what a timer within could not: that it is suspended, and not stuck.
+None of its own threads could. It waits for beats, and sees what a timer within could not: that the
+process is suspended, and not stuck. `beside.OutsideWatch` starts it.
 """
 
 import contextlib
@@ -9,54 +9,11 @@ import os
 import pathlib
 import select
 import signal
-import subprocess
 import sys
-import tempfile
 import time
-from typing import Self
 
-_MOST_BYTES = 1000
 _POLL_SECONDS = 1.0
 _DYING_SECONDS = 10.0  # In which the stacks are written.
-
-
-class OutsideWatch:
-  """While open, this process is ended by SIGABRT when it has not called `beat` for too long.
-
-  Where its stacks are to be told, faulthandler is enabled. Of a system without /proc nobody knows
-  whether the process is suspended: there it is not ended.
-  """
-
-  def __enter__(self) -> Self:
-    self._resting = False
-    # Not through the pipe, which could be full: whoever speaks must never wait.
-    self._fd, path = tempfile.mkstemp()
-    os.unlink(path)
-    self._child = subprocess.Popen(
-        # Isolated and without site: it starts in milliseconds and needs no package.
-        [sys.executable, "-I", "-S", __file__, str(self._fd), str(os.getpid())],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        pass_fds=[self._fd],
-        start_new_session=True,  # What is sent to the group is not for it.
-    )
-    return self
-
-  def __exit__(self, *unused: object) -> None:
-    self.rest()
-    self._child.communicate()
-    os.close(self._fd)
-
-  def beat(self, seconds: float, where: str) -> None:
-    """Says that a thread runs, how long it may be until the next beat (0: any time), and where."""
-    if not self._resting:
-      beat = f"{time.monotonic_ns()} {seconds:g} {where}".encode()[:_MOST_BYTES]
-      os.pwrite(self._fd, beat.ljust(_MOST_BYTES), 0)
-
-  def rest(self) -> None:
-    """From now on no beat is waited for: the process is about to end."""
-    self._resting = True
-    os.ftruncate(self._fd, 0)
 
 
 def main() -> None:
@@ -66,7 +23,7 @@ def main() -> None:
     signal.signal(stop, signal.SIG_IGN)
   heard, seconds, since, last = b"", 0.0, 0.0, time.monotonic()
   while not _ended(watched, min(_POLL_SECONDS, seconds / 4 or _POLL_SECONDS)):
-    beat, now = os.pread(fd, _MOST_BYTES, 0), time.monotonic()
+    beat, now = os.pread(fd, os.fstat(fd).st_size, 0), time.monotonic()
     # Whatever is suspended begins anew, this process too.
     if beat != heard or _suspended(watched) or now - last > seconds / 2:
       heard, since = beat, now

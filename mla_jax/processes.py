@@ -14,9 +14,9 @@ from jax.experimental import multihost_utils
 import numpy as np
 
 from mla_jax import sharding
+from mla_jax.beside import LastWords
 from mla_jax.config_values import flatten, from_plain
 from mla_jax.errors import UserError
-from mla_jax.last_words import LastWords
 
 # After so long, or half of it, since its heartbeats lie that far apart, JAX ends a job of which a
 # process died or was stopped. `peers` says more, and has to be sooner.

@@ -14,8 +14,7 @@ import threading
 import time
 from typing import NoReturn
 
-from mla_jax.last_words import LastWords
-from mla_jax.outside_watch import OutsideWatch
+from mla_jax.beside import LastWords, OutsideWatch
 
 # Until a config is read, whose train.hang_seconds `limit` sets.
 START_SECONDS = 3600.0

@@ -9,7 +9,7 @@ from tests import children
 
 PROGRAM = """
     import os, time
-    from mla_jax.last_words import LastWords
+    from mla_jax.beside import LastWords
     with LastWords("process 1") as words:
       words.say("the evaluation of step 2, batch 3")
       words.say("step 12")

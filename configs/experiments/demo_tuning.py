@@ -1,7 +1,7 @@
 """Questions on the demo: does each level have the settings that suit it?
 
 `configs/demo.py` was tuned with both levels on. Here the task alone, the global level and the
-segments' level each have other rates and more steps; `global_wholes` aligns whole paragraphs alone,
+segments' level each have other rates and more steps; `task_global_wholes` aligns whole paragraphs,
 no single sentences. Chosen on clips kept out of training; `...:debug` is tiny.
 """
 
