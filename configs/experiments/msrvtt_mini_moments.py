@@ -20,8 +20,7 @@ def get_experiment(arg: str | None = None) -> Experiment:
       config=f"configs/msrvtt_mini_moments.py:{grids.chosen(args)}",
       cells=(Cell("task", _GLOBAL | _SEGMENT), *levels) if args.span else levels,
       seeds=grids.seeds(args),
-      metrics=("mean_iou",),
-      numbers=("recall_at_1_iou_0.5",),
+      metrics=("mean_iou", "recall_at_1_iou_0.5"),
       baseline="task" if args.span else "global",
       overrides={"data.eval_split": "dev"},
   )
