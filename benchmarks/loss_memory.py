@@ -5,8 +5,8 @@
 The programs are compiled for v5e pods of 16 to 256 chips, by the compiler a TPU would use, and XLA
 tells what they allocate. Prints one line a program; with --write the table of docs/scaling.md is
 made from them, after every program; rows made by other code or compilers do not stay beside new
-ones. Everything takes more than an hour on two cores, most of it the
-dense losses on 256 chips: --only, --impl, --chips, --batches and --missing choose.
+ones. Everything takes more than an hour on two cores, most of it the dense losses on 256 chips:
+--only, --impl, --chips, --batches and --missing choose.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ from typing import Any
 
 from absl import app, flags
 
-from benchmarks import made_by
+from benchmarks import made_by, marked
 
 _WRITE = flags.DEFINE_boolean("write", False, "Put what was measured into the table of --page.")
 _ONLY = flags.DEFINE_list("only", [], "Losses to compile; all by default.")
@@ -32,7 +32,7 @@ _BATCHES = flags.DEFINE_list("batches", [], "Global batches to compile for; all 
 _MISSING = flags.DEFINE_boolean("missing", False, "Compile only what the table does not have.")
 _PAGE = flags.DEFINE_string("page", "docs/scaling.md", "Page with the table.")
 
-BEGIN, END = "<!-- loss_memory: begin -->", "<!-- loss_memory: end -->"
+_PLACE = "loss_memory"  # In the page.
 TOPOLOGIES = {16: "v5e:4x4", 64: "v5e:8x8", 256: "v5e:16x16"}
 POINTS = ((16, 2_048), (64, 8_192), (256, 8_192), (256, 32_768))  # Chips and global batch.
 SEGMENTS, WIDTH = 8, 512
@@ -199,25 +199,17 @@ def updated(page: str, measured: dict[Program, Memory], now: str) -> str:
   Raises:
     SystemExit: the page has no place for the table.
   """
-  before, _, after = _parts(page)
+  before, _, after = marked.parts(page, _PLACE)
   made, known = recorded(page)
   table = _table((known if made == now else {}) | measured, now)
-  return f"{before}{BEGIN}\n{table}{END}{after}"
+  return f"{before}{table}{after}"
 
 
 def recorded(page: str) -> tuple[str, dict[Program, Memory]]:
   """What made the page's table, and what it says."""
-  _, table, _ = _parts(page)
+  _, table, _ = marked.parts(page, _PLACE)
   made = re.search(r"^Compiled: (.+)\.$", table, re.MULTILINE)
   return made[1] if made else made_by.NOT_RECORDED, _parse(table)
-
-
-def _parts(page: str) -> tuple[str, str, str]:
-  before, begin, rest = page.partition(BEGIN)
-  table, end, after = rest.partition(END)
-  if not begin or not end:
-    sys.exit(f"error: {_PAGE.value}: put {BEGIN} and {END} where the table belongs")
-  return before, table, after
 
 
 def _table(measured: dict[Program, Memory], made: str) -> str:

@@ -6,9 +6,7 @@ import pathlib
 import sys
 from typing import Any
 
-from benchmarks import made_by
-
-BEGIN, END = "<!-- plans: begin -->", "<!-- plans: end -->"
+from benchmarks import made_by, marked
 
 
 def updated(page: pathlib.Path, files: Sequence[pathlib.Path]) -> str:
@@ -18,14 +16,11 @@ def updated(page: pathlib.Path, files: Sequence[pathlib.Path]) -> str:
     SystemExit: there is no such plan, they are of several versions, or the page has no place.
   """
   plans = _read(files)
-  before, begin, rest = page.read_text().partition(BEGIN)
-  _, end, after = rest.partition(END)
-  if not begin or not end:
-    sys.exit(f"error: {page}: put {BEGIN} and {END} where the tables belong")
+  before, _, after = marked.parts(page.read_text(), "plans")
   most = max(plan["chips"] for plan in plans)
   largest = [plan for plan in plans if plan["chips"] == most]
   tables = f"{needs(largest)}\n{weak_scaling(plans)}\nCompiled: {_made(plans[0])}.\n"
-  return f"{before}{BEGIN}\n{tables}{END}{after}"
+  return f"{before}{tables}{after}"
 
 
 def check_one_version(files: Iterable[pathlib.Path], now: dict[str, Any] | None = None) -> None:

@@ -17,7 +17,7 @@ EVERYTHING = len(loss_memory.POINTS) * 2 * 7
 @pytest.fixture
 def page(tmp_path: pathlib.Path) -> pathlib.Path:
   """With two programs, made by "code old"."""
-  empty = f"before\n{loss_memory.BEGIN}\n{loss_memory.END}\nafter\n"
+  empty = "before\n<!-- loss_memory: begin -->\n<!-- loss_memory: end -->\nafter\n"
   made = tmp_path / "page.md"
   made.write_text(loss_memory.updated(empty, OLD, "code old"))
   return made

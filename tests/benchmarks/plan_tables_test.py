@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import plan_tables
+from benchmarks import marked, plan_tables
 
 NOW = {"code_version": "new", "compilers": {"jax": "1", "libtpu": "2"}}
 OTHERS = {
@@ -34,7 +34,7 @@ def _plan(folder: pathlib.Path, chips: int, made_by: dict[str, Any]) -> pathlib.
 @pytest.fixture
 def page(tmp_path: pathlib.Path) -> pathlib.Path:
   made = tmp_path / "page.md"
-  made.write_text(f"before\n{plan_tables.BEGIN}\n{plan_tables.END}\nafter\n")
+  made.write_text("before\n<!-- plans: begin -->\n<!-- plans: end -->\nafter\n")
   return made
 
 
@@ -43,7 +43,7 @@ def test_the_page_says_what_made_its_plans(page: pathlib.Path) -> None:
   old = OTHERS["of other code"]
   text = plan_tables.updated(page, [_plan(page.parent, chips, old) for chips in (16, 256)])
   assert text.startswith("before\n") and text.endswith("after\n")
-  assert f"\nCompiled: code old, jax 1 and libtpu 2.\n{plan_tables.END}" in text
+  assert "\nCompiled: code old, jax 1 and libtpu 2.\n<!-- plans: end -->" in text
   assert "| a | 16 | 8 |" in text and "| a | 256 | 8 |" in text
 
 
@@ -67,5 +67,12 @@ def test_plans_of_an_unknown_version_are_refused(page: pathlib.Path) -> None:
 
 def test_the_page_of_the_repository_says_it_too() -> None:
   text = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "scaling.md").read_text()
-  tables = text.partition(plan_tables.BEGIN)[2].partition(plan_tables.END)[0]
+  _, tables, _ = marked.parts(text, "plans")
   assert tables.splitlines()[-1].startswith("Compiled: code ")
+
+
+def test_a_page_without_a_place_is_named(tmp_path: pathlib.Path) -> None:
+  page = tmp_path / "page.md"
+  page.write_text("before\n<!-- plans: begin -->\nafter\n")
+  with pytest.raises(SystemExit, match=r"^error: put <!-- plans: begin --> and "):
+    plan_tables.updated(page, [_plan(tmp_path, 16, NOW)])
