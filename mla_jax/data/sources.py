@@ -175,7 +175,7 @@ def split_off_dev(texts: Texts, fraction: float) -> tuple[Texts, Texts]:
   A video is on one side in every run, dataset and task of its family, whatever the seed.
   """
   ids = np.asarray(texts.store.video_ids(texts.split))
-  is_dev = np.array([_share(video) < fraction for video in ids], bool)
+  is_dev = np.array([hashed_share(video) < fraction for video in ids], bool)
   return _on_side(texts, ~is_dev), _on_side(texts, is_dev)
 
 
@@ -258,6 +258,7 @@ def _by_video(texts: Texts) -> dict[str, np.ndarray]:
   return dict(zip(ids.tolist(), groups, strict=True))
 
 
-def _share(video_id: str) -> float:
+def hashed_share(video_id: str) -> float:
+  """In [0, 1), by the id alone: a video below `data.dev_fraction` selects, and never trains."""
   digest = hashlib.sha256(f"mla_jax dev {video_id}".encode()).digest()
   return int.from_bytes(digest[:8], "big") / 2**64

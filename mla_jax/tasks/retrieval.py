@@ -81,22 +81,7 @@ class Retrieval(Task):
           " (or model.video.regressor_hidden, and train)"
       )
 
-    @jax.jit
-    def embed_video(params: Params, batch: Batch) -> Embedded:
-      def forward(module: MLA) -> Embedded:
-        video = encode_video(module, batch, segments=sizes.video_segments, train=False)
-        return _embedded(video, sizes)
-
-      return apply(model, params, forward)
-
-    @jax.jit
-    def embed_text(params: Params, batch: Batch) -> Embedded:
-      def forward(module: MLA) -> Embedded:
-        text = encode_text(module, batch, segments=sizes.text_segments, train=False)
-        return _embedded(text, sizes)
-
-      return apply(model, params, forward)
-
+    embed_video, embed_text = _embedders(model, sizes)
     score = segment_scores.scorer(self.losses.segment_variant, self.losses.segment_temperature)
 
     def texts_of(params: Params, texts: Texts, reader: Reader) -> Embedded:
@@ -129,6 +114,26 @@ class Retrieval(Task):
 
 # "whole" [B, E]; with segments "parts" [B, N, E] and "real" [B, N].
 Embedded: TypeAlias = dict[str, Any]
+Embed: TypeAlias = Callable[[Params, Batch], Embedded]
+
+
+def _embedders(model: MLA, sizes: Sizes) -> tuple[Embed, Embed]:
+  """What embeds a batch of videos and one of texts."""
+
+  def of_video(module: MLA, batch: Batch) -> Encoded:
+    return encode_video(module, batch, segments=sizes.video_segments, train=False)
+
+  def of_text(module: MLA, batch: Batch) -> Encoded:
+    return encode_text(module, batch, segments=sizes.text_segments, train=False)
+
+  def embedder(encode: Callable[[MLA, Batch], Encoded]) -> Embed:
+    @jax.jit
+    def embed(params: Params, batch: Batch) -> Embedded:
+      return apply(model, params, lambda module: _embedded(encode(module, batch), sizes))
+
+    return embed
+
+  return embedder(of_video), embedder(of_text)
 
 
 def _embedded(encoded: Encoded, sizes: Sizes) -> Embedded:

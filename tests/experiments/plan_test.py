@@ -141,6 +141,7 @@ ARGUMENTS = {
     "demo_retrieval": ("", "debug"),
     "demo_tuning": ("", "debug"),
     "msrvtt_mini_ablation": ("", "minilm", "minilm,debug"),
+    "msrvtt_mini_composed": ("", "debug"),
     "msrvtt_mini_moments": ("", "span", "span,debug"),
     "msrvtt_mini_negatives": ("", "minilm", "minilm,debug"),
     "msrvtt_mini_no_video": ("", "debug"),
