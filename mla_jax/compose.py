@@ -11,6 +11,7 @@ from absl import app, flags
 from mla_jax import log
 from mla_jax.errors import UserError, check_folder, exit_on_user_error
 
+_USAGE = "usage: python -m mla_jax.compose --annotations=DIR --media=DIR --out=DIR"
 _DATASET = flags.DEFINE_string("dataset", "msrvtt_retrieval", "Captioned set, as `prepare` has it.")
 _ANNOTATIONS = flags.DEFINE_string("annotations", None, "Folder of its annotation files.")
 _MEDIA = flags.DEFINE_string("media", None, "Folder of its features, NAME.npy a video.")
@@ -29,28 +30,33 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of every choice.", lower_bound=0)
 
 @exit_on_user_error
 def main(argv: list[str]) -> None:
-  needed = (_ANNOTATIONS, _MEDIA, _OUT)
-  if len(argv) != 1 or any(flag.value is None for flag in needed):
-    raise UserError(
-        "usage: python -m mla_jax.compose --annotations=DIR --media=DIR --out=DIR")
-  for flag in needed:
-    check_folder(f"--{flag.name}", flag.value)
+  if len(argv) != 1:
+    raise UserError(_USAGE)
+  out = _folder(_OUT)
   log.configure()
   from mla_jax.data import compose  # Heavy, and not needed for --help.
 
   train, val, test = (flag.value for flag in _CLIPS)
   settings = compose.Settings(
       dataset=_DATASET.value,
-      annotations=_ANNOTATIONS.value,
-      media=_MEDIA.value,
+      annotations=_folder(_ANNOTATIONS),
+      media=_folder(_MEDIA),
       test_split=_TEST_SPLIT.value,
       dev_fraction=_DEV_FRACTION.value,
       parts=_PARTS.value,
       clips=(train, val, test),
       seed=_SEED.value,
   )
-  compose.write(pathlib.Path(_OUT.value), settings)
-  print(f"composed: {_OUT.value}")
+  compose.write(pathlib.Path(out), settings)
+  print(f"composed: {out}")
+
+
+def _folder(flag: flags.FlagHolder[str | None]) -> str:
+  """The folder that a flag names."""
+  if flag.value is None:
+    raise UserError(_USAGE)
+  check_folder(f"--{flag.name}", flag.value)
+  return flag.value
 
 
 if __name__ == "__main__":
