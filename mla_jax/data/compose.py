@@ -118,7 +118,8 @@ def _clips(
     if len(dealt) < parts:
       dealt = [names[i] for i in rng.permutation(len(names))]
     videos, dealt = dealt[:parts], dealt[parts:]
-    yield [Part(video, captions[video][int(rng.integers(len(captions[video])))]) for video in videos]
+    told = [captions[video][int(rng.integers(len(captions[video])))] for video in videos]
+    yield [Part(*pair) for pair in zip(videos, told, strict=True)]
 
 
 def _features(file: media.MediaFile, settings: media.MediaSettings) -> np.ndarray:
