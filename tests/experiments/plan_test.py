@@ -142,6 +142,7 @@ ARGUMENTS = {
     "demo_tuning": ("", "debug"),
     "msrvtt_mini_ablation": ("", "minilm", "minilm,debug"),
     "msrvtt_mini_composed": ("", "debug"),
+    "msrvtt_mini_composed_tuning": ("", "debug"),
     "msrvtt_mini_moments": ("", "span", "span,debug"),
     "msrvtt_mini_negatives": ("", "minilm", "minilm,debug"),
     "msrvtt_mini_no_video": ("", "debug"),
