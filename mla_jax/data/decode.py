@@ -71,6 +71,7 @@ def _read_container(
   stream.codec_context.thread_count = 1  # `prepare` runs one process a core.
   picker = _Picker(stream, settings, span)
   end = Fraction(0)  # Of the packets of all streams.
+  pictures = 0  # Packets of this one, shown or not: an edit list hides what it was cut out of.
   for packet in container.demux():
     if packet.is_corrupt:
       raise BrokenMedia(f"truncated or damaged at {float(end):.1f} s")
@@ -78,6 +79,7 @@ def _read_container(
       end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
     if packet.stream_index != stream.index:
       continue
+    pictures += packet.size > 0
     try:
       for frame in stream.decode(packet):
         picker.show(frame)
@@ -85,22 +87,25 @@ def _read_container(
       raise BrokenMedia(f"truncated or damaged at {float(end):.1f} s ({_reason(error)})") from None
     if picker.done:
       return picker.finish()
-  media = picker.finish()
-  _check_length(container, stream, float(end), media.duration)
-  return media
+  _check_length(container, stream, float(end), pictures)
+  return picker.finish(container if pictures >= stream.frames > 0 else None)
 
 
 def _check_length(
-    container: "InputContainer", stream: "VideoStream", end: float, duration: float
+    container: "InputContainer", stream: "VideoStream", end: float, pictures: int
 ) -> None:
-  """What a file states of its length is only used to find out that its end is missing."""
-  stated = 0.0
-  if stream.frames and stream.average_rate:
-    stated, reached = float(stream.frames / stream.average_rate), duration
+  """What a file states of its length is only used to find out that its end is missing.
+
+  Pictures are counted where it states how many there are: many last longer than the mean.
+  """
+  if stream.frames:
+    gap = max(_LEAST_GAP * float(stream.average_rate or 25), stream.frames / 10)
+    if pictures < stream.frames - gap:
+      raise BrokenMedia(f"truncated: has {pictures} of {stream.frames} pictures")
   elif container.duration and any(n in container.format.name for n in _LENGTH_IN_HEADER):
-    stated, reached = container.duration / av.time_base, end
-  if stated and reached < stated - max(_LEAST_GAP, stated / 10):
-    raise BrokenMedia(f"truncated: ends at {reached:.1f} s of {stated:.1f} s")
+    stated = container.duration / av.time_base
+    if end < stated - max(_LEAST_GAP, stated / 10):
+      raise BrokenMedia(f"truncated: ends at {end:.1f} s of {stated:.1f} s")
 
 
 class _Picker:
@@ -141,11 +146,15 @@ class _Picker:
     """Whether all later frames are shown after the span."""
     return self._seconds(self._start) >= self._span[1]
 
-  def finish(self) -> Media:
+  def finish(self, whole: "InputContainer | None" = None) -> Media:
+    """What was kept; of a file with all its pictures, as `whole`, the last may be a long still."""
     if self._shown is None:
       raise BrokenMedia("no frame could be decoded")
-    # The last frame's length is a claim of the file alone.
+    # The last frame's length is a claim of the file alone, so that its stated end has to agree.
     most = max(self._longest, round(1 / self._unit))
+    if whole is not None and whole.duration is not None:
+      stated = Fraction((whole.start_time or 0) + whole.duration, av.time_base)
+      most = max(most, round(stated / self._unit) - self._origin - self._start)
     end = self._start + min(self._shown.duration or self._usual_gap(), most)
     self._keep_if_on_tick(end)
     return Media(float(end * self._unit), np.array(self._times, np.float32), self._frames)

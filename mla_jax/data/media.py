@@ -37,7 +37,7 @@ class Media:
 
   Attributes:
     duration: seconds.
-    time: [n] float32 seconds from the first frame, increasing.
+    time: [n] float32 seconds from the first frame, increasing: what is shown from then to the next.
     payload: n encoded JPEG frames, or [n, F] float16 features.
   """
 
@@ -221,16 +221,20 @@ def cut(media: Media, start: float, end: float) -> Media:
 
 
 def thin(media: Media, max_frames: int) -> Media:
-  """Keeps `max_frames` frames, each the middle one of an equal share of the video; 0 keeps all."""
+  """Keeps `max_frames` frames, each the middle one of an equal share of the video; 0 keeps all.
+
+  A frame gets the time its share begins at, since it is what is shown from there to the next.
+  """
   count = len(media.time)
   if not max_frames or count <= max_frames:
     return media
+  begin = np.arange(max_frames) * count // max_frames
   keep = (2 * np.arange(max_frames) + 1) * count // (2 * max_frames)
   if isinstance(media.payload, np.ndarray):
     payload: list[bytes] | np.ndarray = media.payload[keep]
   else:
     payload = [media.payload[i] for i in keep]
-  return dataclasses.replace(media, time=media.time[keep], payload=payload)
+  return dataclasses.replace(media, time=media.time[begin], payload=payload)
 
 
 def even_times(count: int, frame_rate: float) -> np.ndarray:

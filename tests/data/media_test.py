@@ -5,6 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 
+from mla_jax.data import frames
 from mla_jax.data import media as media_lib
 from mla_jax.data.annotations.schema import Video
 from mla_jax.data.media import (
@@ -252,5 +253,16 @@ def test_thinning_takes_the_middle_of_equal_shares(count: int, most: int, kept: 
   )
   thin = media_lib.thin(whole, most)
   assert [frame[0] for frame in thin.payload] == kept
-  assert thin.time.tolist() == kept
+  assert thin.time.tolist() == [share * count // len(kept) for share in range(len(kept))]
   assert thin.duration == count
+
+
+def test_segments_of_a_thinned_video_are_where_they_were() -> None:
+  """A sentence about a sixth of a video is about the segment that is this sixth."""
+  whole = Media(60.0, media_lib.even_times(60, 1.0), np.zeros((60, 4), np.float16))
+  for media in (whole, media_lib.thin(whole, 6)):
+    choice = frames.choose_frames(
+      media.time, media.duration, frames=6, segments=6, jitter=np.full(6, 0.5)
+    )
+    told = np.array([[0, 10], [20, 30]], np.float32)
+    np.testing.assert_allclose(frames.temporal_iou(choice.bounds, told), np.eye(6)[:, [0, 2]])
