@@ -1,7 +1,7 @@
 """ActivityNet Captions: the moment of a sentence, from 64 frames of 224 px, tested on val_2.
 
 `...:features` reads features instead of frames, `...:debug` is tiny.
-Prepare: `activitynet_localisation`.
+Prepare: `activitynet_localisation --short_side=256`.
 """
 
 from ml_collections import ConfigDict

@@ -1,7 +1,7 @@
 """ActivityNet-QA from 16 frames of 224 px, over the 1,000 most frequent train answers.
 
 `...:features` reads features instead of frames, `...:no_video` is the text-only twin,
-`...:debug` is tiny. Prepare: `activitynet_qa`.
+`...:debug` is tiny. Prepare: `activitynet_qa --short_side=256`.
 """
 
 from ml_collections import ConfigDict

@@ -1,7 +1,7 @@
 """Paragraph retrieval on ActivityNet Captions from 64 frames of 224 px, tested on val_1.
 
 `...:features` reads features instead of frames, `...:debug` is tiny.
-Prepare: `activitynet_retrieval`.
+Prepare: `activitynet_retrieval --short_side=256`.
 """
 
 from ml_collections import ConfigDict

@@ -1,7 +1,7 @@
 """Charades-STA: the moment of a sentence, from 32 frames of 224 px.
 
 `...:features` reads features instead of frames, `...:debug` is tiny.
-Prepare: `charades_sta`.
+Prepare: `charades_sta --short_side=256`.
 """
 
 from ml_collections import ConfigDict

@@ -1,7 +1,7 @@
 """DiDeMo: which of the 21 moments a description is of, from 36 frames of 224 px, 6 a chunk.
 
 `...:features` reads features instead of frames, `...:debug` is tiny.
-Prepare: `didemo_localisation`.
+Prepare: `didemo_localisation --short_side=256`.
 """
 
 from ml_collections import ConfigDict

@@ -1,7 +1,7 @@
 """Paragraph retrieval on DiDeMo from 64 frames of 224 px: a video by all its descriptions.
 
 `...:features` reads features instead of frames, `...:debug` is tiny.
-Prepare: `didemo_retrieval`.
+Prepare: `didemo_retrieval --short_side=256`.
 """
 
 from ml_collections import ConfigDict

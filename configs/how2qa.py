@@ -3,7 +3,7 @@
 `...:features` reads features instead of frames, `...:no_video` is the text-only twin,
 `...:subtitles=all` reads what is said in the clip behind question and candidate,
 `...:subtitles=moment` what is said at the question's time stamps, `...:debug` is tiny.
-Prepare: `how2qa`.
+Prepare: `how2qa --short_side=256`.
 """
 
 from ml_collections import ConfigDict

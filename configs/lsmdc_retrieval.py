@@ -1,7 +1,7 @@
 """Text-video retrieval on LSMDC from 12 frames of 224 px: 1,000 test clips.
 
 `...:features` reads features instead of frames, `...:debug` is tiny.
-Prepare: `lsmdc_retrieval`.
+Prepare: `lsmdc_retrieval --short_side=256`.
 """
 
 from ml_collections import ConfigDict

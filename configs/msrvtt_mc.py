@@ -2,7 +2,7 @@
 
 Trained on the captions of train_7k, which holds no test video; the last step is evaluated, since no
 training text has candidates to select by. `...:features` reads features instead of frames,
-`...:debug` is tiny. Prepare: `msrvtt_retrieval` and `msrvtt_mc`.
+`...:debug` is tiny. Prepare: `msrvtt_retrieval --short_side=256` and `msrvtt_mc --short_side=256`.
 """
 
 from ml_collections import ConfigDict

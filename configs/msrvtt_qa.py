@@ -1,7 +1,7 @@
 """Open-ended QA on MSRVTT-QA from 8 frames of 224 px, over the 1,500 most frequent train answers.
 
 `...:features` reads features instead of frames, `...:no_video` is the text-only twin,
-`...:debug` is tiny. Prepare: `msrvtt_qa`.
+`...:debug` is tiny. Prepare: `msrvtt_qa --short_side=256`.
 """
 
 from ml_collections import ConfigDict

@@ -3,7 +3,7 @@
 `...:split=7k` trains on 7k instead, which holds no test video of MSRVTT-QA; `...:split=full` is the
 split of the data file, trained on 6,513 videos and tested on 2,990; `...:split=1k_b` is Miech's,
 trained on 6,656 and tested on 1,000. `...:features` reads features instead of frames, `...:debug`
-is tiny. Prepare: `msrvtt_retrieval`.
+is tiny. Prepare: `msrvtt_retrieval --short_side=256`.
 """
 
 from ml_collections import ConfigDict

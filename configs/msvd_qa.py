@@ -1,7 +1,7 @@
 """Open-ended QA on MSVD-QA from 8 frames of 224 px, over the 1,000 most frequent train answers.
 
 `...:features` reads features instead of frames, `...:small` too and is a model for a CPU,
-`...:no_video` is the text-only twin, `...:debug` is tiny. Prepare: `msvd_qa`.
+`...:no_video` is the text-only twin, `...:debug` is tiny. Prepare: `msvd_qa --short_side=256`.
 """
 
 from ml_collections import ConfigDict

@@ -1,7 +1,7 @@
 """Text-video retrieval on MSVD from 12 frames of 224 px; every caption of test is a query.
 
 `...:features` reads features instead of frames, `...:debug` is tiny.
-Prepare: `msvd_retrieval`.
+Prepare: `msvd_retrieval --short_side=256`.
 """
 
 from ml_collections import ConfigDict

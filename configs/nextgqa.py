@@ -3,7 +3,7 @@
 No training text has a moment: videos align with NExT-QA's questions and answers, and a window is as
 good as its similarity to the question. Only the choice of the step looks at moments, those of val;
 `--config.data.dev_split=""` keeps the last one. `...:features` reads features instead of frames,
-`...:debug` is tiny. Prepare: `nextqa` and `nextgqa`.
+`...:debug` is tiny. Prepare: `nextqa --short_side=256` and `nextgqa --short_side=256`.
 """
 
 from ml_collections import ConfigDict

@@ -1,7 +1,7 @@
 """NExT-QA from 16 frames of 224 px: one of five candidates is right; evaluated on val.
 
 `...:features` reads features instead of frames, `...:no_video` is the text-only twin,
-`...:debug` is tiny. Prepare: `nextqa`.
+`...:debug` is tiny. Prepare: `nextqa --short_side=256`.
 """
 
 from ml_collections import ConfigDict

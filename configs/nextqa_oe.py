@@ -1,7 +1,7 @@
 """Open-ended NExT-QA from 16 frames of 224 px, over the 1,000 most frequent train answers.
 
 `...:features` reads features instead of frames, `...:no_video` is the text-only twin,
-`...:debug` is tiny. Prepare: `nextqa_oe`.
+`...:debug` is tiny. Prepare: `nextqa_oe --short_side=256`.
 
 Its answers are whole sentences: 1,000 of them are those of 36.25 % of the test questions, which no
 accuracy can exceed; all 20,043 train answers (--config.model.num_answers=20043) of 50.45 %.

@@ -1,7 +1,7 @@
 """QVHighlights: a query's moments and the saliency of every 2-s clip, from 75 frames of 224 px.
 
 `...:features` reads features instead of frames, `...:debug` is tiny.
-Prepare: `qvhighlights`.
+Prepare: `qvhighlights --short_side=256`.
 """
 
 from ml_collections import ConfigDict

@@ -1,7 +1,8 @@
 """Repetition counts of TGIF-QA from 8 frames of 224 px: 0 to 10, by regression.
 
 `...:ordinal` predicts P(count > k) instead, `...:features` reads features instead of frames,
-`...:no_video` is the text-only twin, `...:debug` is tiny. Prepare: `tgif_qa_count`.
+`...:no_video` is the text-only twin, `...:debug` is tiny.
+Prepare: `tgif_qa_count --short_side=256`.
 """
 
 from ml_collections import ConfigDict

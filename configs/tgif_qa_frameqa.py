@@ -1,7 +1,7 @@
 """FrameQA of TGIF-QA from 8 frames of 224 px, over all 1,540 train answers.
 
 `...:features` reads features instead of frames, `...:no_video` is the text-only twin,
-`...:debug` is tiny. Prepare: `tgif_qa_frameqa`.
+`...:debug` is tiny. Prepare: `tgif_qa_frameqa --short_side=256`.
 """
 
 from ml_collections import ConfigDict

@@ -1,7 +1,7 @@
 """State transitions of TGIF-QA from 8 frames of 224 px: one of five candidates is right.
 
 `...:features` reads features instead of frames, `...:no_video` is the text-only twin,
-`...:debug` is tiny. Prepare: `tgif_qa_transition`.
+`...:debug` is tiny. Prepare: `tgif_qa_transition --short_side=256`.
 """
 
 from ml_collections import ConfigDict

@@ -3,8 +3,8 @@
 `...:features` reads features instead of frames, `...:no_video` is the text-only twin,
 `...:subtitles=all` reads what is said in the clip behind question and candidate,
 `...:subtitles=moment` what is said in the question's moment, `...:debug` is tiny.
-Prepare: `tvqa_plus`. Its moments can be looked for too: docs/datasets.md, "Runs that want a word
-more".
+Prepare: `tvqa_plus --short_side=256`. Its moments can be looked for too: docs/datasets.md, "Runs
+that want a word more".
 """
 
 from ml_collections import ConfigDict

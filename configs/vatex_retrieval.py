@@ -1,7 +1,7 @@
 """Text-video retrieval on VATEX (English) from 12 frames of 224 px; every caption is a query.
 
 `...:features` reads features instead of frames, `...:debug` is tiny.
-Prepare: `vatex_retrieval`.
+Prepare: `vatex_retrieval --short_side=256`.
 """
 
 from ml_collections import ConfigDict

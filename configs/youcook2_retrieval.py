@@ -1,7 +1,7 @@
 """Text-clip retrieval on YouCook2 from 16 frames of 224 px, tested on val.
 
 `...:features` reads features instead of frames, `...:debug` is tiny.
-Prepare: `youcook2_retrieval`.
+Prepare: `youcook2_retrieval --short_side=256`.
 """
 
 from ml_collections import ConfigDict

@@ -235,7 +235,18 @@ def _open_media(config: ConfigDict) -> MediaStore:
         f"{directory}: features are {media.feature_width} wide, the model reads "
         f"{config.model.video.feature_width}; set --config.model.video.feature_width"
     )
+  if kind == "jpeg":
+    _warn_of_small_frames(directory, media, config.data.image_size)
   return media
+
+
+def _warn_of_small_frames(directory: pathlib.Path, media: MediaStore, image_size: int) -> None:
+  stored = media.manifest["settings"]["short_side"]
+  if stored < image_size:
+    logger.warning(
+        "%s: frames are stored with a short side of %d px and enlarged to data.image_size=%d: "
+        "prepare them with --short_side=%d or more", directory, stored, image_size, image_size
+    )
 
 
 def _shapes(data: ConfigDict) -> Shapes:

@@ -161,6 +161,24 @@ def test_a_vocabulary_larger_than_the_models(data, bert, tmp_path) -> None:
     run_lib.open_run(config, tmp_path)
 
 
+def test_frames_that_would_be_enlarged_are_told(tmp_path, caplog) -> None:
+  frames = tiny.prepare(
+      tmp_path / "frames", media="frames", videos=8, datasets=("msrvtt_retrieval",)
+  )
+  for size, told in ((112, False), (224, True)):
+    config = config_lib.load_config(
+        "configs/msrvtt_retrieval.py:split=full,debug",
+        {"data.dir": str(frames), "data.image_size": size, "data.eval_split": "validate"},
+    )
+    caplog.clear()
+    workdir = tmp_path / str(size)
+    workdir.mkdir()
+    _start(config, workdir)
+    run_lib.open_run(config, workdir)
+    said = "short side of 128 px and enlarged to data.image_size=224: prepare them with --short_si"
+    assert (said in caplog.text) == told
+
+
 def _start(config: ConfigDict, workdir: pathlib.Path) -> None:
   run_lib.start_workdir(config, workdir)
   run_lib.keep_config(config, workdir)

@@ -101,3 +101,6 @@ def test_a_run_reads_what_its_commands_prepare(row, tmp_path) -> None:
   assert written == {(data.family, folder) for folder in texts}
   assert data.tokenizer.split("/")[0] in texts
   assert data.dir == value(prepares[0], "out")
+  if config.model.video.kind == "pixels":
+    sides = [value(words, "short_side") for words in prepares]
+    assert all(int(side or 128) >= data.image_size for side in sides)
