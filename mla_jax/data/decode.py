@@ -37,7 +37,7 @@ _ORIENTATION = 0x0112  # EXIF tag: 1, or absent, is upright.
 def read_video(
     path: str, settings: MediaSettings, span: tuple[float, float] = (0.0, math.inf)
 ) -> Media:
-  """Decodes a video and keeps, for each tick k / frame_rate, the frame shown at that time.
+  """Decodes a video and keeps the frame shown at each tick, `span[0]` + k / frame_rate.
 
   A frame that is shown over several ticks is kept once. Times are seconds from the first frame, by
   the frames' own time stamps. A frame of another size than the first one is scaled to it.
@@ -122,6 +122,7 @@ class _Picker:
     self._settings = settings
     self._unit = stream.time_base or Fraction(1, av.time_base)  # Seconds of a time stamp's step.
     self._ticks = exact_rate(settings.frame_rate) * self._unit  # A fraction: compared exactly.
+    self._first = round(Fraction(span[0]) / self._unit)  # The first tick.
     self._origin = 0
     self._shown: VideoFrame | None = None
     self._start = 0  # Of the shown frame, in time units from the first frame.
@@ -168,9 +169,9 @@ class _Picker:
 
   def _keep_if_on_tick(self, end: int) -> None:
     unit, scale = self._ticks.numerator, self._ticks.denominator
-    first_tick = -(-self._start * unit // scale)
+    first_tick = max(0, -((self._first - self._start) * unit // scale))
     wanted = self._seconds(self._start) < self._span[1] and self._seconds(end) > self._span[0]
-    if self._shown is not None and wanted and first_tick * scale < end * unit:
+    if self._shown is not None and wanted and first_tick * scale < (end - self._first) * unit:
       self._times.append(float(self._start * self._unit))
       self._frames.append(self._encode(self._shown))
 

@@ -212,8 +212,9 @@ def cut(media: Media, start: float, end: float) -> Media:
   """
   if start <= 0 and end >= media.duration:
     return media
-  first = max(0, int(np.searchsorted(media.time, start, side="right")) - 1)
-  last = int(np.searchsorted(media.time, end, side="left"))
+  # The borders are rounded as the times are: or two frames could begin at 0.
+  first = max(0, int(np.searchsorted(media.time, np.float32(start), side="right")) - 1)
+  last = int(np.searchsorted(media.time, np.float32(end), side="left"))
   if start >= media.duration or first >= last:
     raise BrokenMedia(f"has nothing from {start:g} to {end:g} s: it is {media.duration:.1f} s long")
   time = np.maximum(media.time[first:last] - np.float32(start), 0)

@@ -131,6 +131,14 @@ def test_a_cut_begins_at_zero(
   assert found.duration == duration
 
 
+@pytest.mark.parametrize(
+  ("rate", "start"), [(3.0, 333.333333), (3.0, 333.666667), (30.0, 1.033333), (1.0, 333.0)]
+)
+def test_a_cut_at_a_rounded_second_has_one_frame_at_zero(rate: float, start: float) -> None:
+  found = media_lib.cut(_numbered(1200, rate), start, start + 6.0)
+  assert found.time[0] == 0 and (np.diff(found.time) > 0).all()
+
+
 @pytest.mark.parametrize("span", [(10, 20), (30, 40)])
 def test_a_cut_after_the_end_is_broken(span: tuple[float, float]) -> None:
   with pytest.raises(BrokenMedia, match=rf"nothing from {span[0]} to {span[1]} s: it is 10.0 s"):
