@@ -42,7 +42,7 @@ def require(directory: pathlib.Path, name: str) -> pathlib.Path:
 def by_split(
     directory: pathlib.Path, names: Mapping[str, Sequence[str]]
 ) -> tuple[dict[str, pathlib.Path], list[str]]:
-  """The file of each split, and a note for each split that has none.
+  """The file of each split, and a note for each split that has none or has another one.
 
   Args:
     directory: holds the files.
@@ -57,6 +57,10 @@ def by_split(
     raise UserError(f"{directory}: has none of {wanted} (or .gz): put the dataset's files there")
   notes = [f"{names[split][0]}: not there: no split {split}"
            for split, path in found.items() if path is None]
+  for split, path in found.items():
+    others = [other for name in names[split] if (other := find(directory, name))]
+    notes += [f"{other.name}: not read, since {path.name} is there"
+              for other in others if path and other != path]
   return {split: path for split, path in found.items() if path is not None}, notes
 
 

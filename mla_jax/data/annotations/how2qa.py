@@ -20,8 +20,8 @@ from mla_jax.data.annotations.tally import Tally
 from mla_jax.errors import UserError
 
 _CLIP = 60  # Seconds.
-_FIRST = {"train": ["how2QA_train_release.csv"], "val": ["how2QA_val_release.csv"]}
-_FIRST_QUESTIONS: dict[str, int | None] = {"train": 35404, "val": 2851}
+_FIRST = {split: [f"how2QA_{split}_release.csv"] for split in ("train", "val", "test_public")}
+_FIRST_QUESTIONS: dict[str, int | None] = {"train": 35405, "val": 2852, "test_public": 2937}
 _COLUMNS = ("vid_id", "timesteps", "a2", "a3", "a4", "question", "a1")  # By their position.
 _TIMES = re.compile(r"\s*\[([0-9.]+)\s*:\s*([0-9.]+)\]\s*")
 _VALUE = {split: [f"how2qa_{split}_release.jsonl"] for split in ("train", "val", "test_public")}
@@ -34,10 +34,10 @@ _SUBTITLES = ("how2_subtitles.jsonl", "subtitles.jsonl")
 def read_qa(directory: pathlib.Path) -> Annotations:
   """Reads one of the releases: they are not the same split, so their files must not be mixed.
 
-  First release: `how2QA_{train,val}_release.csv`, seven columns in this order whatever they are
-  called: YouTube name, "[start:end]" in seconds of the whole video, three wrong candidates, the
-  question, the right one. The candidates are put into an order by a keyed hash, so that their
-  place tells nothing. The video is the minute in which the times begin.
+  First release: `how2QA_{train,val,test_public}_release.csv`, seven columns in this order, with or
+  without a line of names: YouTube name, "[start:end]" in seconds of the whole video, three wrong
+  candidates, the question, the right one. The candidates are put into an order by a keyed hash, so
+  that their place tells nothing. The video is the minute in which the times begin.
 
   VALUE's release: `how2qa_{train,val,test_public}_release.jsonl` with TVQA's keys, `a0` to `a3`;
   videos are numbers that `how2_vid_mapping.json` names; test_public has no answers.

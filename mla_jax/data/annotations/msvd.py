@@ -50,7 +50,7 @@ def read_qa(directory: pathlib.Path) -> Annotations:
   counts = (Count("videos", len(videos), _OFFICIAL_VIDEOS), *questions.counts)
   return Annotations(
       "msvd", "qa", questions.items, videos, counts, questions.notes,
-      leakage="val holds 100 videos of msvd_retrieval's val and 150 of its test; the test videos "
+      leakage="val holds 98 videos of msvd_retrieval's val and 147 of its test; the test videos "
       "are all among retrieval's test videos")
 
 
@@ -79,8 +79,8 @@ def read_retrieval(directory: pathlib.Path) -> Annotations:
   counts = (Count("videos", len(videos), _OFFICIAL_VIDEOS), *captions.counts)
   return Annotations(
       "msvd", "retrieval", tuple(captions.items), videos, counts, (*notes, *captions.notes),
-      leakage="150 of the test videos are in msvd_qa's val, the others in its test; train has the "
-      "videos of msvd_qa's train")
+      leakage="of the test videos 147 are in msvd_qa's val, 504 in its test, and 19 have no "
+      "question; train has the videos of msvd_qa's train")
 
 
 def _read_mapping(path: pathlib.Path) -> dict[int, str]:

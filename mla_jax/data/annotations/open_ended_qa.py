@@ -61,8 +61,6 @@ def read_questions(
   items: list[TextItem] = []
   counts: list[Count] = []
   for split, path in found.items():
-    others = [other for name in names[split] if (other := files.find(directory, name))]
-    notes += [f"{other.name}: not read, since {path.name} is there" for other in others[1:]]
     if path.name.removesuffix(".gz").endswith(".csv"):
       notes.append(f"{path.name}: HQGA's copy: its questions have no question marks")
     tally = Tally(path)

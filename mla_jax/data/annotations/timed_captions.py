@@ -92,7 +92,17 @@ def _split_of(directory: pathlib.Path) -> SplitOf:
   if files.find(directory, msrvtt.DATA) is None:
     return _always("train")
   splits = msrvtt.video_splits(directory)
-  return lambda video: "train" if splits.get(video) in (None, _UNLABELED) else splits[video]
+
+  def split_of(video: str) -> str:
+    split = splits.get(video, _UNLABELED)
+    if not split:
+      raise UserError(
+          f"{directory}: {msrvtt.DATA} states no split of {video}: put the files of the full split "
+          "there, MSRVTT_{train,val,test}.full.csv"
+      )
+    return "train" if split == _UNLABELED else split
+
+  return split_of
 
 
 def _always(split: str) -> SplitOf:

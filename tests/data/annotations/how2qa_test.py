@@ -36,8 +36,18 @@ def test_the_first_release(tmp_path: pathlib.Path) -> None:
   video = read.videos[0]
   assert video.media_names == ("inUvyZl_hjA_180_240",)
   assert (video.source_names, video.source_span) == (("inUvyZl_hjA",), (180.0, 240.0))
-  assert Count("train questions", 2, 35404) in read.counts
+  assert Count("train questions", 2, 35405) in read.counts
   assert "how2_subtitles.jsonl: not there: the questions have no subtitles" in read.notes
+  assert "how2QA_test_public_release.csv: not there: no split test_public" in read.notes
+
+
+def test_the_first_releases_test_split_has_answers(tmp_path: pathlib.Path) -> None:
+  """As released: without a line of names."""
+  (tmp_path / "how2QA_test_public_release.csv").write_text(
+      'abc,[67.57:95.13],"one, two",three,four,"Which, then?",five\n')
+  (item,) = annotations.read("how2qa", tmp_path).items
+  assert (item.split, item.answer, item.video_id) == ("test_public", "five", "abc_60_120")
+  assert sorted(item.candidates) == ["five", "four", "one, two", "three"]
 
 
 def test_the_place_of_the_answer_tells_nothing_and_is_always_the_same(

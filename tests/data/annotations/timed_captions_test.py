@@ -116,3 +116,21 @@ def test_queries_have_one_moment_each(tmp_path: pathlib.Path) -> None:
   assert ("segments.json: 1 sentences had an end that is not after their start: left out "
           "(video10 2: 6-6)" in read.notes)
   assert Count("train sentences", 3, None) in read.counts
+
+
+def test_a_video_that_only_a_csv_split_holds_is_nobodys(tmp_path: pathlib.Path) -> None:
+  """Nor "train", for it may be one of 1k-A's test videos."""
+  videos = [{"video_id": f"video1{n}"} for n in range(4)]
+  layouts.dump(tmp_path / "MSRVTT_data.json", {"videos": videos, "sentences": []})
+  (tmp_path / "MSRVTT_train.9k.csv").write_text("video_id\nvideo10\n")
+  layouts.dump(tmp_path / "segments.json", {"video10": layouts.TIMED["video10"]})
+  with pytest.raises(UserError, match=r"no split of video10: put the files of the full split ther"):
+    annotations.read("timed_captions", tmp_path)
+
+
+def test_a_second_file_of_a_split_is_noted(tmp_path: pathlib.Path) -> None:
+  for name in ("val_1.json", "val.json"):
+    layouts.dump(tmp_path / name, {f"v_{name}": layouts.TIMED["video10"]})
+  read = annotations.read("activitynet_retrieval", tmp_path)
+  assert [item.video_id for item in read.items] == ["v_val_1.json"]
+  assert "val.json: not read, since val_1.json is there" in read.notes
