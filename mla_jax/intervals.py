@@ -4,7 +4,7 @@ import dataclasses
 
 from ml_collections import ConfigDict
 
-from mla_jax.errors import UserError
+from mla_jax.errors import check_numbers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +21,5 @@ class Every:
   def from_config(cls, config: ConfigDict) -> "Every":
     """Raises UserError on a number below 1."""
     every = cls(**{field.name: config[field.name] for field in dataclasses.fields(cls)})
-    for name, value in vars(every).items():
-      if value < 1:
-        raise UserError(f"train.{name}={value}: must be at least 1")
+    check_numbers("train", vars(every), {"at least 1": vars(every)})
     return every

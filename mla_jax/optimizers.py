@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 import dataclasses
-import math
 from typing import Any
 
 import jax
@@ -11,10 +10,14 @@ from ml_collections import ConfigDict
 import optax
 
 from mla_jax import sharding
-from mla_jax.errors import UserError, check_choice
+from mla_jax.errors import UserError, check_choice, check_numbers
 
 Schedule = Callable[[Any], jax.Array]
 Chain = tuple[optax.GradientTransformation, ...]
+_NUMBERS = {
+    "0 or more": ("learning_rate", "warmup_steps", "weight_decay", "clip_norm"),
+    "from 0 to below 1": ("b1", "b2", "ema_decay"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,12 +44,7 @@ class Settings:
     settings = cls(**{field.name: config[field.name] for field in dataclasses.fields(cls)})
     check_choice("optimizer.name", settings.name, OPTIMIZERS)
     check_choice("optimizer.schedule", settings.schedule, SCHEDULES)
-    for key in ("learning_rate", "warmup_steps", "weight_decay", "clip_norm"):
-      if not 0 <= getattr(settings, key) < math.inf:
-        raise UserError(f"optimizer.{key}={getattr(settings, key)}: must be 0 or more")
-    for key in ("b1", "b2", "ema_decay"):
-      if not 0 <= getattr(settings, key) < 1:
-        raise UserError(f"optimizer.{key}={getattr(settings, key)}: must be from 0 to below 1")
+    check_numbers("optimizer", vars(settings), _NUMBERS)
     if not 0 <= settings.final_lr_fraction <= 1:
       raise UserError(
           f"optimizer.final_lr_fraction={settings.final_lr_fraction}: must be from 0 to 1"

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 import dataclasses
-import math
 from typing import Any, Protocol, TypeAlias
 
 import jax
@@ -13,7 +12,7 @@ from mla_jax.data.reader import Reader
 from mla_jax.data.sources import Texts
 from mla_jax.data.subtitles import check_subtitles
 from mla_jax.data.task_fields import TaskFields
-from mla_jax.errors import UserError, check_choice
+from mla_jax.errors import UserError, check_choice, check_numbers
 from mla_jax.evals.rescoring import METHODS
 from mla_jax.models.mla import MLA
 
@@ -22,6 +21,10 @@ Metrics: TypeAlias = dict[str, tuple[jax.Array, jax.Array]]
 Params: TypeAlias = Any
 Embeddings: TypeAlias = Any  # What a task's loss reads of the rows of a batch: a pytree.
 SCORINGS = ("head", "contrastive")
+_EVAL_NUMBERS = {
+    "at least 1": ("batch_size", "bootstrap"),
+    "0 or more": ("examples", "segment_score", "regression_score"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,12 +87,9 @@ class Sizes:
     check_choice("eval.scoring", config.eval.scoring, SCORINGS)
     if not 0 <= config.eval.nms <= 1:
       raise UserError(f"eval.nms={config.eval.nms}: must be an IoU in [0, 1]")
-    if config.data.candidates < 1:
-      raise UserError(f"data.candidates={config.data.candidates}: must be at least 1")
+    check_numbers("data", config.data, {"at least 1": ("candidates",)})
+    check_numbers("eval", config.eval, _EVAL_NUMBERS)
     check_subtitles(config.data.subtitles, config.task)
-    for name in ("segment_score", "regression_score"):
-      if not 0 <= config.eval[name] < math.inf:
-        raise UserError(f"eval.{name}={config.eval[name]}: must be 0 (global score alone) or more")
     for name in config.eval.rescoring:
       check_choice("eval.rescoring", name, METHODS)
     return cls(
