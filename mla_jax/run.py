@@ -63,9 +63,15 @@ def open_run(config: ConfigDict, workdir: pathlib.Path) -> Run:
   """Opens the media and the workdir's tokenizer and answers; builds model, task and mesh.
 
   Raises:
-    UserError: the prepared data does not fit the config (kind or width of the media, vocabulary).
+    UserError: no run could have such a config, or the prepared data does not fit it (kind or width
+      of the media, vocabulary).
   """
   task = make_task(config)
+  model = build_model(
+      config.model,
+      init_temperature=config.loss.init_temperature,
+      init_bias=config.loss.init_bias,
+  )
   found = stored_tokenizer(workdir)
   tokenizer = Tokenizer.load(found)
   if tokenizer.vocab_size > config.model.text.vocab_size:
@@ -83,11 +89,6 @@ def open_run(config: ConfigDict, workdir: pathlib.Path) -> Run:
       devices=mesh.size,
       places=sharding.batch_places(mesh),
       workers=_workers(config.data),
-  )
-  model = build_model(
-      config.model,
-      init_temperature=config.loss.init_temperature,
-      init_bias=config.loss.init_bias,
   )
   evaluate = task.evaluator(model, mesh, reader)
   return Run(config, workdir, mesh, model, task, reader, evaluate, config.eval.examples)

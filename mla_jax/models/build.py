@@ -3,10 +3,22 @@
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from mla_jax.errors import UserError, check_choice
+from mla_jax.config_values import flatten
+from mla_jax.errors import UserError, check_choice, check_numbers
 from mla_jax.models import fusion, layers, mla, text_encoder, video_encoder
 
 _DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+# Those of `text` are checked by `TextConfig`.
+_NUMBERS = {
+    "at least 1": (
+        "width", "embed_dim", "video.feature_width", "video.patch_size", "video.max_frames"
+    ),
+    "0 or more": (
+        "num_answers", "video.frame_layers", "video.temporal_layers", "video.head_hidden",
+        "video.regressor_hidden", "fusion.layers", "fusion.hidden",
+    ),
+    "from 0 to below 1": ("dropout", "video.feature_dropout", "video.regressor_dropout"),
+}
 
 
 def build_model(
@@ -22,6 +34,7 @@ def build_model(
   Raises:
     UserError: a value the model cannot be built from.
   """
+  check_numbers("model", flatten(config), _NUMBERS)
   text = text_encoder.TextConfig.from_config(config.text, config.width)
   _check(config, text)
   return mla.MLA(

@@ -8,10 +8,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 from ml_collections import ConfigDict
 
-from mla_jax.errors import UserError, check_choice
+from mla_jax.errors import UserError, check_choice, check_numbers
 from mla_jax.models import layers, primitives
 
 KINDS = ("scratch", "bert")
+_NUMBERS = {
+    "at least 1": ("vocab_size", "max_length"),
+    "0 or more": ("layers", "width"),
+    "from 0 to below 1": ("token_dropout",),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +45,7 @@ class TextConfig:
     """
     text = cls(**config)
     check_choice("model.text.kind", text.kind, KINDS)
+    check_numbers("model.text", vars(text), _NUMBERS)
     width, key = (text.width, "model.text.width") if text.width else (model_width, "model.width")
     if text.heads < 1 or width % text.heads:
       raise UserError(

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from mla_jax.errors import check_choice
+from mla_jax.errors import check_choice, check_numbers
 from mla_jax.losses import contrastive, latent, pairs, segment
 from mla_jax.losses.implementations import IMPLEMENTATIONS
 from mla_jax.losses.regression import regression
@@ -20,6 +20,11 @@ from mla_jax.tasks.base import Batch, Metrics
 
 _GLOBAL = {"softmax": contrastive.softmax_alignment, "sigmoid": contrastive.sigmoid_alignment}
 _PAIRINGS = ("timed", "latent", "timed+latent")
+_NUMBERS = {
+    "0 or more": ("task_weight", "global_weight", "segment_weight"),
+    "from 0 to below 1": ("label_smoothing",),
+    "above 0": ("segment_temperature", "init_temperature"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +55,7 @@ class LossSettings:
     check_choice("loss.segment_pairing", settings.segment_pairing, _PAIRINGS)
     check_choice("loss.segment_variant", settings.segment_variant, latent.VARIANTS)
     check_choice("loss.duplicates", settings.duplicates, pairs.DUPLICATES)
-    segment.check_temperature(settings.segment_temperature)
+    check_numbers("loss", vars(settings), _NUMBERS)
     segment.check_thresholds(settings.overlap_upper, settings.overlap_lower)
     return settings
 

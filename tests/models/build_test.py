@@ -1,5 +1,6 @@
 """Every key of a config makes the model, and one that no model fits is refused."""
 
+import math
 from typing import Any
 
 import pytest
@@ -29,6 +30,28 @@ def test_every_key_of_the_config_is_read() -> None:
 def test_a_config_no_model_fits_is_refused(changes: dict[str, Any], said: str) -> None:
   with pytest.raises(UserError, match=said):
     build.build_model(tiny.config(changes))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        *((key, value, "at least 1") for value in (0, -8) for key in (
+            "width", "embed_dim", "video.feature_width", "video.patch_size", "video.max_frames",
+            "text.vocab_size", "text.max_length",
+        )),
+        *((key, -2, "0 or more") for key in (
+            "video.frame_layers", "video.temporal_layers", "video.head_hidden",
+            "video.regressor_hidden", "text.layers", "text.width", "fusion.layers",
+            "fusion.hidden", "num_answers",
+        )),
+        *((key, value, "from 0 to below 1") for value in (1.0, 1.5, -0.2, math.nan) for key in (
+            "dropout", "video.feature_dropout", "video.regressor_dropout", "text.token_dropout",
+        )),
+    ],
+)
+def test_a_number_no_model_could_use_is_refused(key: str, value: float, wanted: str) -> None:
+  with pytest.raises(UserError, match=rf"^model.{key}={value}: must be {wanted}$"):
+    build.build_model(tiny.config({key: value}))
 
 
 def test_identity_heads_need_one_width() -> None:

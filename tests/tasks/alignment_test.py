@@ -1,6 +1,7 @@
 """How the levels are put together: weights, pairings, masks, several captions."""
 
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
@@ -170,10 +171,24 @@ def test_an_unknown_name_is_refused(key):
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
-    [("segment_temperature", 0.0), ("overlap_upper", 1.5), ("overlap_lower", 0.9)],
+    ("key", "value", "said"),
+    [
+        ("overlap_upper", 1.5, "overlap_upper.*choose"),
+        ("overlap_lower", 0.9, "overlap_lower.*choose"),
+        ("task_weight", -1.0, "=-1.0: must be 0 or more"),
+        ("task_weight", math.nan, "=nan: must be 0 or more"),
+        ("global_weight", -1.0, "=-1.0: must be 0 or more"),
+        ("global_weight", math.inf, "=inf: must be 0 or more"),
+        ("segment_weight", math.nan, "=nan: must be 0 or more"),
+        ("label_smoothing", 1.5, "=1.5: must be from 0 to below 1"),
+        ("label_smoothing", -0.5, "=-0.5: must be from 0 to below 1"),
+        ("init_temperature", 0.0, "=0.0: must be above 0"),
+        ("init_temperature", -1.0, "=-1.0: must be above 0"),
+        ("segment_temperature", 0.0, "=0.0: must be above 0"),
+    ],
 )
-def test_a_number_that_no_loss_could_use_is_refused(key, value):
+def test_a_number_that_no_loss_could_use_is_refused(key, value, said):
   config = config_lib.load_config("configs/msrvtt_mini_retrieval.py", {f"loss.{key}": value})
-  with pytest.raises(UserError, match=f"{key}.*choose"):
+  said = f"^loss.{key}{said}$" if said.startswith("=") else said
+  with pytest.raises(UserError, match=said):
     LossSettings.from_config(config.loss)
