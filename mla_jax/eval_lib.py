@@ -118,10 +118,11 @@ def _write(
 ) -> None:
   try:
     directory.mkdir(parents=True, exist_ok=True)
-    dump = "".join(json.dumps(row) + "\n" for row in evaluation.rows)
+    # No number of a task is NaN, which is no JSON.
+    dump = "".join(json.dumps(row, allow_nan=False) + "\n" for row in evaluation.rows)
     for path, content in (
         (directory / f"{name}.jsonl", dump),
-        (directory / f"{name}.json", json.dumps(metrics, indent=2) + "\n"),
+        (directory / f"{name}.json", json.dumps(metrics, indent=2, allow_nan=False) + "\n"),
     ):
       whole_files.write_text(path, content)
   except OSError as error:

@@ -74,7 +74,7 @@ def probe(config: ConfigDict, workdir: pathlib.Path, step: str) -> dict[str, Any
   }
   path = workdir / "eval" / f"probes_{result['dataset']}_{result['split']}.json"
   path.parent.mkdir(exist_ok=True)
-  whole_files.write_text(path, json.dumps(result, indent=2) + "\n")
+  whole_files.write_text(path, json.dumps(result, indent=2, allow_nan=False) + "\n")
   return result
 
 

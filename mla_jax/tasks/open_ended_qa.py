@@ -14,7 +14,7 @@ from mla_jax.data.reader import Reader
 from mla_jax.data.records import TextRecord
 from mla_jax.data.sources import Texts
 from mla_jax.errors import UserError
-from mla_jax.evals import dumps, qa
+from mla_jax.evals import dumps, inputs, qa
 from mla_jax.models.mla import MLA
 from mla_jax.tasks.base import Batch, Evaluate, Evaluation, Metrics, Params, Task
 from mla_jax.tasks.questions import Answered, Questions, dataset_types, mark, without_video
@@ -108,6 +108,7 @@ def _evaluation(
 ) -> Evaluation:
   """Of all questions: those whose video is missing are wrong, and rows of the dump too."""
   records = texts.read_all()
+  probability = inputs.finite("probabilities", probability, questions=len(texts.items))
   # No answer is the empty one, which is in no vocabulary.
   predicted = predicted + [""] * texts.missing
   probability = np.append(probability, np.zeros(texts.missing))

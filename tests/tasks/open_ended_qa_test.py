@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from configs import common
+from mla_jax.errors import UserError
 from mla_jax.models import build, mla
 from mla_jax.sharding import make_mesh
+from mla_jax.tasks import open_ended_qa
 from mla_jax.tasks.open_ended_qa import OpenEndedQA, answer_loss
 from tests.models import tiny
+from tests.tasks.dump_metrics_test import questions, texts_of
 
 
 def reference(logits: np.ndarray, answer: np.ndarray, smoothing: float) -> float:
@@ -85,3 +88,11 @@ def test_texts_beside_the_questions_align_and_are_not_answered():
   for name in ("loss/answer", "answer/accuracy"):
     np.testing.assert_allclose(both[name], own[name], rtol=1e-5)
   assert abs(float(both["loss/global"][0] - own["loss/global"][0])) > 1e-3
+
+
+def test_a_model_that_diverged_gives_no_accuracy():
+  """Its argmax would be the first class, the most frequent answer of training."""
+  texts = texts_of(questions(3, answer=["a", "a", "b"]), missing=1)
+  probability = np.array([0.5, np.nan], np.float32)
+  with pytest.raises(UserError, match=r"probabilities of example 1 is not finite \(1 of 2"):
+    open_ended_qa._evaluation(5, texts, ["a", "a"], probability, ["a", "b"])
