@@ -16,6 +16,7 @@ from mla_jax.errors import UserError
 from mla_jax.report.build import write_report
 from mla_jax.run import Run
 from mla_jax.tasks.base import Evaluation
+from mla_jax.tasks.multiple_choice_qa import check_cosine
 from mla_jax.train_step import abstract_state, make_optimizer
 
 
@@ -30,12 +31,14 @@ def load_config(
     overrides: dotted key -> value.
 
   Raises:
-    UserError: no run in the workdir, or one of another model than the config file's.
+    UserError: no run in the workdir, one of another model than the config file's, or one that did
+      not train what is to be scored by.
   """
   if not (workdir / "config.json").exists():
     raise UserError(f"{workdir}: holds no run (no config.json); train it first or mend --workdir")
   saved = config_lib.read_config(workdir / "config.json")
   config = config_lib.apply_overrides(saved, overrides)
+  _check_trained(saved, config)
   if config_file:
     asked = config_lib.load_config(config_file, overrides)
     different = config_lib.diff_configs(config.model, asked.model)
@@ -46,6 +49,18 @@ def load_config(
           f"({'; '.join(different[:3])}); leave --config out, or name the run's own"
       )
   return config
+
+
+def _check_trained(saved: ConfigDict, config: ConfigDict) -> None:
+  """Tasks see by the weights of the losses what was trained: they stay as they were."""
+  for key in ("global_weight", "segment_weight"):
+    if config.loss[key] != saved.loss[key]:
+      raise UserError(
+          f"loss.{key}={config.loss[key]}: the run was trained with {saved.loss[key]}, which no"
+          " evaluation changes: leave it out"
+      )
+  if (config.task, config.eval.scoring) == ("multiple_choice_qa", "contrastive"):
+    check_cosine(saved)
 
 
 def evaluate(run: Run, step: str = "best") -> dict[str, Any]:

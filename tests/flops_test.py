@@ -28,6 +28,7 @@ def _config(task: str, changes: dict[str, Any]) -> Any:
 
 PIXELS = {"model.video.kind": "pixels", "data.image_size": 64, "model.video.motion": True}
 NOT_ALIGNED = {"loss.global_weight": 0.0, "loss.segment_weight": 0.0}
+SEGMENTS = {"loss.global_weight": 0.0, "eval.segment_score": 100.0}
 BERT = {"model.text.kind": "bert", "model.text.width": 384}
 REGRESSOR = BERT | {"model.text.identity_heads": True, "model.video.regressor_hidden": 2048}
 FROZEN = BERT | {"model.text.frozen_layers": 0, "model.text.pretrained": "a folder"}
@@ -72,8 +73,8 @@ def test_the_count_is_that_of_xla_within_five_percent(task: str, changes: dict[s
     "weights",
     [
         {"loss.segment_weight": 0.0},
-        {"loss.global_weight": 0.0, "loss.segment_pairing": "timed"},
-        {"loss.global_weight": 0.0, "loss.segment_pairing": "timed+latent"},
+        SEGMENTS | {"loss.segment_pairing": "timed"},
+        SEGMENTS | {"loss.segment_pairing": "timed+latent"},
     ],
 )
 def test_the_count_of_pairs_where_they_are_most_of_it(weights: dict[str, Any]) -> None:

@@ -45,6 +45,7 @@ class MultipleChoiceQA(Task):
     if questions.sizes.scoring == "contrastive":
       if not model.use_video:
         raise UserError("eval.scoring='contrastive': needs the video: set model.use_video=True")
+      check_cosine(config)
     elif model.head != "answer" or model.num_answers != 1:
       raise UserError(
           f"model.head={model.head!r}, model.num_answers={model.num_answers}: no score of a "
@@ -101,6 +102,20 @@ class MultipleChoiceQA(Task):
       cosine = (seen * asked.global_embedding).sum(-1)
       scores = cosine * jnp.exp(module.scales().global_log_scale)
     return scores.reshape(-1, self.questions.sizes.candidates)
+
+
+def check_cosine(trained: ConfigDict) -> None:
+  """Raises UserError unless a run of this config trains the cosine that `contrastive` chooses by.
+
+  The global loss trains it, and so does the choice itself where it is made by the cosine.
+  """
+  loss = trained.loss
+  by_cosine = (trained.task, trained.eval.scoring) == ("multiple_choice_qa", "contrastive")
+  if not loss.global_weight and not (by_cosine and loss.task_weight):
+    raise UserError(
+        f"eval.scoring='contrastive': with loss.global_weight={loss.global_weight} the cosine that"
+        " chooses is not trained: train with it above 0, or choose by eval.scoring=head"
+    )
 
 
 def choice_loss(

@@ -54,10 +54,12 @@ class Retrieval(Task):
 
   @classmethod
   def from_config(cls, config: ConfigDict) -> "Retrieval":
-    """Raises UserError for a model without video."""
+    """Raises UserError for a model without video, or where no score that ranks is trained."""
     if not config.model.use_video:
       raise UserError("model.use_video=False: retrieval needs the video; QA alone can do without")
-    return cls(LossSettings.from_config(config.loss), Sizes.from_config(config))
+    losses, sizes = LossSettings.from_config(config.loss), Sizes.from_config(config)
+    _check_trained(losses, sizes, regresses=config.model.video.regressor_hidden > 0)
+    return cls(losses, sizes)
 
   def embed(self, model: MLA, params: Params, batch: Batch, rng: jax.Array) -> Pair:
     def forward(module: MLA) -> Pair:
@@ -110,6 +112,24 @@ class Retrieval(Task):
       return _evaluation(texts, ranked, owner, rows)
 
     return evaluate
+
+
+def _check_trained(losses: LossSettings, sizes: Sizes, *, regresses: bool) -> None:
+  """Raises UserError unless one of the scores that rank is trained."""
+  weight, aligns_segments = losses.global_weight, losses.segment_weight > 0
+  by_segments = aligns_segments and sizes.segment_score
+  if weight or by_segments or (regresses and sizes.regression_score):
+    return
+  if not aligns_segments and not regresses:
+    raise UserError(
+        f"loss.global_weight={weight}, loss.segment_weight={losses.segment_weight}: nothing aligns"
+        " videos and texts, to find one by the other: train with one of them above 0"
+    )
+  key = "eval.segment_score" if aligns_segments else "eval.regression_score"
+  raise UserError(
+      f"loss.global_weight={weight}, {key}=0.0: the global cosine that ranks is not trained: set"
+      f" {key}, e.g. 100, or train with loss.global_weight above 0"
+  )
 
 
 # "whole" [B, E]; with segments "parts" [B, N, E] and "real" [B, N].

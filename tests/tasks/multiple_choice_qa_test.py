@@ -143,3 +143,13 @@ def test_a_model_that_cannot_choose_says_what_would(changes, scoring, message):
   found.eval.scoring = scoring
   with pytest.raises(UserError, match=message):
     MultipleChoiceQA.from_config(found)
+
+
+def test_something_must_train_the_cosine_that_chooses():
+  found = config(num_answers=0)
+  found.eval.scoring = "contrastive"
+  found.loss.global_weight = 0.0
+  MultipleChoiceQA.from_config(found)  # By the choice itself.
+  found.loss.task_weight = 0.0
+  with pytest.raises(UserError, match=r"loss.global_weight=0.0 .*: train with it above 0"):
+    MultipleChoiceQA.from_config(found)

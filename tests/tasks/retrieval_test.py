@@ -8,6 +8,8 @@ import jax
 import numpy as np
 import pytest
 
+from configs import common
+from configs.experiments import grids
 from mla_jax import config_lib, train_step
 from mla_jax import run as run_lib
 from mla_jax.errors import UserError
@@ -136,3 +138,39 @@ def test_the_cosine_of_the_regressor_is_weighted_in(data, tmp_path, monkeypatch)
 def test_the_score_of_a_regressor_that_is_not_there_is_one_line(data, tmp_path) -> None:
   with pytest.raises(UserError, match=r"regression_score=0.5: the model has no regressor"):
     evaluate(data, tmp_path, regression_score=0.5)
+
+
+OFF = {"loss.global_weight": 0.0, "loss.segment_weight": 0.0}
+REGRESSES = OFF | {"model.video.regressor_hidden": 8}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (OFF, r"loss.global_weight=0.0, loss.segment_weight=0.0: nothing aligns.*above 0"),
+        (OFF | {"eval.segment_score": 100.0}, "nothing aligns"),
+        ({"loss.global_weight": 0.0}, r"global_weight=0.0, eval.segment_score=0.0: .*, e.g. 100"),
+        (REGRESSES, r"global_weight=0.0, eval.regression_score=0.0: .*set eval.regression_score"),
+    ],
+)
+def test_what_ranks_must_be_trained(changes: dict[str, Any], said: str) -> None:
+  config = common.base("test", "retrieval")
+  config.update_from_flattened_dict(changes)
+  with pytest.raises(UserError, match=said) as error:
+    retrieval.Retrieval.from_config(config)
+  assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"loss.segment_weight": 0.0},
+        grids.retrieval_levels()[1].overrides,
+        REGRESSES | {"eval.regression_score": 0.5},
+    ],
+)
+def test_one_trained_score_will_do(changes: dict[str, Any]) -> None:
+  config = common.base("test", "retrieval")
+  config.update_from_flattened_dict(changes)
+  retrieval.Retrieval.from_config(config)
