@@ -34,7 +34,10 @@ class Evaluation:
   Attributes:
     metrics: JSON-able, in percent where a share; the task's own layout.
     main: the number that selects the best checkpoint, higher is better.
-    rows: one JSON-able dict an example, for the dump and the report.
+    rows: one JSON-able dict an example, for the dump and the report. Each has "id" (its own: dumps
+      are joined by it), "video", "text", "place" (in `Texts.items`), "correct" (a bool), and "rank"
+      or else "predicted" and "answer". The report leaves out those with "video_missing"; of a wrong
+      one with "first", a video's id, and "first_place", of a text of it, it shows that video too.
     similarity: `[Q, V]` scores of the first texts and videos, for the report; None without.
   """
 
@@ -115,7 +118,7 @@ class Task(Protocol):
   A task is a subclass, for it has `loss` from here.
   """
 
-  needs_answers: bool  # The vocabulary of open-ended questions.
+  needs_answers: bool = False  # The vocabulary of open-ended questions.
 
   @property
   def wanted(self) -> TaskFields:

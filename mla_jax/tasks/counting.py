@@ -38,7 +38,6 @@ class Counting(Task):
 
   questions: Questions
   ordinal: bool
-  needs_answers = False
   wanted = TaskFields(count=True)
 
   @classmethod

@@ -58,7 +58,6 @@ class Localisation(Task):
 
   losses: LossSettings
   sizes: Sizes
-  needs_answers = False
 
   @classmethod
   def from_config(cls, config: ConfigDict) -> "Localisation":

@@ -35,7 +35,6 @@ class MultipleChoiceQA(Task):
   """Chooses one of up to K candidates; a question's alignment text holds the right one."""
 
   questions: Questions
-  needs_answers = False
 
   @classmethod
   def from_config(cls, config: ConfigDict) -> "MultipleChoiceQA":

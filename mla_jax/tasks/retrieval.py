@@ -49,7 +49,6 @@ class Retrieval(Task):
 
   losses: LossSettings
   sizes: Sizes
-  needs_answers = False
   wanted = NOTHING_MORE
 
   @classmethod
