@@ -14,7 +14,7 @@ from mla_jax.data import answers as answers_lib
 from mla_jax.data import record_format, selection, sources, subtitles
 from mla_jax.data.annotations.files import read_json
 from mla_jax.data.examples import Shapes
-from mla_jax.data.prepared import family_dir, fingerprint
+from mla_jax.data.prepared import family_dir, fingerprint, only_grew
 from mla_jax.data.reader import Reader
 from mla_jax.data.records import MediaStore
 from mla_jax.data.sources import Texts
@@ -151,9 +151,9 @@ def start_workdir(config: ConfigDict, workdir: pathlib.Path) -> None:
   """Gives a new workdir what a run reads from it; a used one must hold the same run.
 
   It may be computed elsewhere and in another way than before (another mesh, ring losses, more
-  workers), with its data in another folder: the workdir's config is then the new one. Of several
-  processes the first writes; the others may read after `processes.wait_for_all`. What a new workdir
-  lacks is its config: `keep_config`.
+  workers), with its data in another folder: the workdir's config is then the new one. The media may
+  have got more videos. Of several processes the first writes; the others may read after
+  `processes.wait_for_all`. What a new workdir lacks is its config: `keep_config`.
 
   Raises:
     UserError: the workdir holds a run of another config or on other data, or the prepared data is
@@ -213,7 +213,7 @@ def _check_same_data(config: ConfigDict, prepared: pathlib.Path) -> None:
     )
   before, now = read_json(prepared, dict), fingerprint(config)
   for name in sorted(before | now):
-    if before.get(name) != now.get(name):
+    if before.get(name) != now.get(name) and not only_grew(config, name, before.get(name)):
       raise UserError(
           f"{prepared.parent}: was trained on other data than {family_dir(config) / name} holds "
           "now (prepared anew from other files, or otherwise?); use another --workdir"

@@ -5,10 +5,13 @@ import shutil
 from typing import Any
 
 from ml_collections import ConfigDict
+import numpy as np
 import pytest
 
 from mla_jax import config_lib
 from mla_jax import run as run_lib
+from mla_jax.data import prepare_dataset
+from mla_jax.data.records import MediaStore
 from mla_jax.errors import UserError
 from tests import bert_checkpoint, tiny
 
@@ -18,6 +21,8 @@ _BERT = {
     "hidden_size": 16,
     "max_position_embeddings": 512,
 }
+
+_CAPTIONS = ("msrvtt_retrieval", "timed_captions")
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +119,29 @@ def test_a_run_goes_on_where_its_data_moved_but_not_on_other_data(data, tmp_path
   assert config_lib.read_config(tmp_path / "config.json").data.dir == str(moved)
 
 
+def test_a_run_goes_on_where_videos_were_added_to_its_family(tmp_path) -> None:
+  out = tiny.prepare(tmp_path / "data", videos=8, datasets=_CAPTIONS)
+  _start(_config(out, "debug"), tmp_path)
+  for first, dataset in ((8, "msrvtt_qa"), (12, "tgif_qa_count")):
+    _add_videos(tmp_path / dataset, out, dataset, first)
+    _start(_config(out, "debug"), tmp_path)
+  assert len(MediaStore.open(out / "msrvtt" / "media")) == 16
+
+
+def test_a_run_does_not_go_on_where_a_video_changed_and_others_were_added(tmp_path) -> None:
+  out = tiny.prepare(tmp_path / "data", videos=8, datasets=_CAPTIONS)
+  _start(_config(out, "debug"), tmp_path)
+  shutil.rmtree(out / "msrvtt" / "media")
+  annotations = tmp_path / "data" / "annotations"
+  features = shutil.copytree(tmp_path / "data" / "features", tmp_path / "features")
+  np.save(features / "video7.npy", np.zeros((6, tiny.FEATURES), np.float16))
+  prepare_dataset.prepare(prepare_dataset.Options(
+      "msrvtt_retrieval", str(annotations), str(out), str(features), vocab_size=80, num_workers=1))
+  _add_videos(tmp_path / "more", out, "msrvtt_qa", 8)
+  with pytest.raises(UserError, match=r"trained on other data than .*msrvtt/media holds now"):
+    _start(_config(out, "debug"), tmp_path)
+
+
 @pytest.mark.parametrize("key", ["seed", "train__steps", "model__width", "data__text_length"])
 def test_what_a_run_is_may_not_change(data, tmp_path, key) -> None:
   _start(_config(data, "debug"), tmp_path)
@@ -177,6 +205,11 @@ def test_frames_that_would_be_enlarged_are_told(tmp_path, caplog) -> None:
     run_lib.open_run(config, workdir)
     said = "short side of 128 px and enlarged to data.image_size=224: prepare them with --short_si"
     assert (said in caplog.text) == told
+
+
+def _add_videos(root: pathlib.Path, out: pathlib.Path, dataset: str, first: int) -> None:
+  """Four, by preparing another dataset into the family."""
+  tiny.prepare(root, videos=4, first=first, datasets=(dataset,), out=out)
 
 
 def _start(config: ConfigDict, workdir: pathlib.Path) -> None:

@@ -125,12 +125,14 @@ def prepare(
     family: str = "msrvtt",
     datasets: tuple[str, ...] = MSRVTT,
     absent: tuple[int, ...] = (),
+    out: pathlib.Path | None = None,
 ) -> pathlib.Path:
   """Prepares the datasets into one family under `root`; returns the `--out` folder.
 
-  The features of the videos numbered in `absent` are not there, and are skipped.
+  The features of the videos numbered in `absent` are not there, and are skipped. An `out` that is
+  given may hold other datasets of the family.
   """
-  annotations, folder, out = root / "annotations", root / media, root / "out"
+  annotations, folder, out = root / "annotations", root / media, out or root / "out"
   write_annotations(annotations, videos=videos, first=first)
   {"features": write_features, "frames": write_frames}[media](folder, videos=videos, first=first)
   for number in absent:

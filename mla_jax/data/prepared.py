@@ -1,11 +1,11 @@
-"""Which prepared datasets a config reads, and what is in them, from their manifests alone."""
+"""Which prepared datasets a config reads, and what is in them, without reading a record."""
 
 import pathlib
 
 from ml_collections import ConfigDict
 
 from mla_jax.data import record_format, selection
-from mla_jax.data.records import TextStore
+from mla_jax.data.records import MediaStore, TextStore
 from mla_jax.data.sources import DEV
 from mla_jax.errors import UserError, check_folder
 
@@ -40,6 +40,18 @@ def fingerprint(config: ConfigDict) -> dict[str, str]:
       name: record_format.finished_manifest(family / name)["fingerprint"]
       for name in sorted(folders)
   }
+
+
+def only_grew(config: ConfigDict, name: str, before: str | None) -> bool:
+  """Whether a folder of an earlier `fingerprint` is the media, with more videos since then.
+
+  What was there keeps its number and its content, so no batch is another one.
+  """
+  if name != record_format.MEDIA_FOLDER:
+    return False
+  media = MediaStore.open(family_dir(config) / name)
+  found = record_format.media_fingerprints(media.manifest["files"], media.video_ids())
+  return any(one == before for one in found)
 
 
 def evaluated(config: ConfigDict) -> dict[str, str]:

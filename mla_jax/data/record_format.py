@@ -5,10 +5,11 @@ later), the `dataset_info.json` and `features.json` of TFDS, and a `manifest.jso
 is written last: a folder without a finished manifest is not a dataset.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 import dataclasses
 import functools
 import hashlib
+import itertools
 import json
 import os
 import pathlib
@@ -228,8 +229,36 @@ def finished_manifest(directory: pathlib.Path) -> dict[str, Any]:
 
 def fingerprint(files: Sequence[dict[str, Any]]) -> str:
   """One sha256 over the names and sha256 of a folder's data files."""
-  lines = "".join(f"{file['name']} {file['sha256']}\n" for file in files)
-  return hashlib.sha256(lines.encode()).hexdigest()
+  lines = b"".join(_line(file["name"], file["sha256"]) for file in files)
+  return hashlib.sha256(lines).hexdigest()
+
+
+def media_fingerprints(
+    files: Iterable[dict[str, Any]], video_ids: Iterable[str]
+) -> Iterator[str]:
+  """The `fingerprint` of a media folder with the first of its shards alone, the first two, ...
+
+  Shards are only ever added: any that the folder had earlier is among them. What it costs is
+  linear in both.
+
+  Args:
+    files: of its manifest.
+    video_ids: the id of every record.
+  """
+  ids, shards, listed = iter(video_ids), hashlib.sha256(), hashlib.sha256()
+  for file in files:
+    if "records" in file:
+      shards.update(_line(file["name"], file["sha256"]))
+      added = itertools.islice(ids, file["records"])
+      listed.update("".join(f"{video_id}\n" for video_id in added).encode())
+      whole = shards.copy()
+      whole.update(_line(VIDEO_IDS, listed.hexdigest()))
+      yield whole.hexdigest()
+
+
+def _line(name: str, sha256: str) -> bytes:
+  """Of a file in a fingerprint."""
+  return f"{name} {sha256}\n".encode()
 
 
 def digest(path: pathlib.Path) -> str:

@@ -7,7 +7,7 @@ import pathlib
 from typing import Any
 
 from mla_jax import config_lib, whole_files
-from mla_jax.data import record_format
+from mla_jax.data import prepared, record_format
 from mla_jax.errors import UserError
 from mla_jax.experiments import plan
 from mla_jax.experiments.plan import PlannedRun
@@ -151,13 +151,18 @@ def check_data(
 ) -> None:
   """Raises a `UserError` if the run was made, or begun, on other data than this.
 
-  Data that is not known on both sides, such as folders that are gone, is not compared.
+  Data that is not known on both sides, such as folders that are gone, is not compared. Media to
+  which videos were added since are no other data.
   """
-  workdir = workdir_of(run, out)
+  workdir, config = workdir_of(run, out), plan.config_of(run)
   names = {_result_name(split), _result_name(None), *([_STARTED] if _has_begun(workdir) else [])}
   for name in sorted(names):
     kept = (_read(workdir / name, ()) or {}).get("data_fingerprint", {})
-    other = [folder for folder in kept if folder in data and kept[folder] != data[folder]]
+    other = [
+        folder for folder in kept
+        if folder in data and kept[folder] != data[folder]
+        and not prepared.only_grew(config, folder, kept[folder])
+    ]
     if other:
       raise UserError(
           f"{workdir}: was run on other data than there is now ({', '.join(other)}): give another "

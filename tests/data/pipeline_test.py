@@ -27,6 +27,20 @@ def test_batches_of_a_step_are_the_same_wherever_one_starts(out):
   assert not np.array_equal(walked[0]["video_key"], walked[1]["video_key"])
 
 
+def test_videos_added_to_the_family_change_no_batch(tmp_path):
+  out = tiny.prepare(tmp_path / "old", datasets=("msrvtt_retrieval", "timed_captions"))
+
+  def some() -> list:
+    drawn = sources.open_sources(data_config(out, captions=2), with_video=True)
+    return batches(reader(out, captions=2), drawn, range(5))
+
+  before = some()
+  tiny.prepare(tmp_path / "new", videos=12, first=40, datasets=("msrvtt_qa",), out=out)
+  assert len(MediaStore.open(out / "msrvtt" / "media")) == 52
+  for one, other in zip(before, some(), strict=True):
+    assert_same(one, other)
+
+
 @pytest.mark.parametrize("captions", [1, 3])
 @pytest.mark.parametrize("places", [[(0,), (1,)], [(0, 3), (1, 2)], [(1,), (0, 2), (3,)]])
 def test_processes_read_the_parts_of_one_batch(out, captions, places):

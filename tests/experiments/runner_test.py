@@ -3,12 +3,14 @@
 import itertools
 import json
 import os
+import shutil
 
 import pytest
 
 from mla_jax import code_version, config_lib
 from mla_jax.errors import UserError
 from mla_jax.experiments import notes, outcomes, plan, runner
+from tests.data import media_folders
 from tests.experiments import grid
 
 
@@ -142,6 +144,24 @@ def test_other_data_for_a_finished_run(tmp_path, runs, child):
   # What is only looked at needs no data.
   (tmp_path / "data").rename(tmp_path / "gone")
   assert runner.run_all(runs, tmp_path / "out", jobs=1)[0].workdir == workdir
+
+
+def test_media_that_only_grew_are_no_other_data(tmp_path, child):
+  grid.prepare(tmp_path)
+  folder, names = tmp_path / "data" / "f" / "media", [f"v{i:03d}" for i in range(6)]
+  media_folders.write_features(tmp_path / "in", 6)
+  media_folders.add(folder, tmp_path / "in", names[:4])
+  runs = grid.runs(tmp_path, more={"model.use_video": True})
+  found = runner.run_all(runs, tmp_path / "out", jobs=1)
+  checkpoint(found[0].workdir)
+  media_folders.add(folder, tmp_path / "in", names)
+  assert runner.run_all(runs, tmp_path / "out", jobs=1) == found
+  assert runner.run_all(runs, tmp_path / "out", jobs=1, split="train")[0].error is None
+  shutil.rmtree(folder)
+  media_folders.add(folder, tmp_path / "in", names[:3])
+  media_folders.add(folder, tmp_path / "in", names)
+  with pytest.raises(UserError, match=r"a/seed_0: was run on other data .*\(media\): give another"):
+    runner.run_all(runs, tmp_path / "out", jobs=1)
 
 
 def test_other_data_for_a_run_that_has_begun(tmp_path, runs, child):
