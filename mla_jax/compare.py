@@ -20,7 +20,7 @@ from mla_jax.evals.dumps import Row
 _DATASET = flags.DEFINE_string(
     "dataset", None, "The <dataset>_<split> to compare, where both workdirs have several.")
 _RESAMPLES = flags.DEFINE_integer("resamples", 10_000, "Draws of the interval and the p-value.")
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of the draws.")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the draws.", lower_bound=0)
 _OUT = flags.DEFINE_string("out", None, "File (.jsonl) for all examples that flipped.")
 
 _SHOWN = 10

@@ -47,13 +47,13 @@ def grounded_answers(
   Args:
     answers: rows of a dump with "correct".
     moments: rows with "window" and "moments", of some or all of the same questions.
-    resamples: of the bootstrap; whole videos are drawn.
+    resamples: of the bootstrap; whole videos are drawn, a row without "video" by itself.
 
   Raises:
     UserError: rows of another task, or a question with a moment that was not answered.
   """
   by_id = {row["id"]: row for row in answers}
-  missing = [row["id"] for row in moments if row["id"] not in by_id]
+  missing = [str(row["id"]) for row in moments if row["id"] not in by_id]
   if missing:
     raise UserError(
         f"{len(missing)} questions with a moment were not answered ({', '.join(missing[:3])}): "
@@ -72,7 +72,7 @@ def grounded_answers(
       [row["moments"] for row in moments] + [[]] * len(unseen),
       correct=np.array([by_id[row["id"]]["correct"] for row in moments] + [False] * len(unseen)),
       given=np.arange(len(moments) + len(unseen)) < len(moments),
-      clusters=np.array([row["video"] for row in (*moments, *unseen)]),
+      clusters=np.array([str(row.get("video", row["id"])) for row in (*moments, *unseen)]),
       resamples=resamples,
   )
   return found | {

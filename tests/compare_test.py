@@ -88,3 +88,7 @@ def test_what_is_wrong_is_one_line(
     assert done.stderr.count("\n") == 1
     assert said in done.stderr
     assert not done.stdout
+  done = compare(dump, dump, "--seed=-1")
+  assert done.returncode == 1
+  assert "flag --seed=-1: -1 is not a non-negative integer" in done.stderr
+  assert "Traceback" not in done.stderr

@@ -63,3 +63,14 @@ def test_dumps_of_other_tasks_are_refused() -> None:
     grounded.grounded_answers([{"id": "q1", "video": "v1", "rank": 3}], MOMENTS[2:3])
   with pytest.raises(UserError, match="moments: its rows have no window and moments"):
     grounded.grounded_answers(ANSWERS, ANSWERS)
+  with pytest.raises(UserError, match=r"1 questions with a moment were not answered \(7\)"):
+    grounded.grounded_answers([ANSWERS[0] | {"id": 3}], [MOMENTS[0] | {"id": 7}])
+
+
+def test_rows_without_a_video_are_videos_of_their_own() -> None:
+  answers, moments = (
+      [{key: value for key, value in row.items() if key != "video"} for row in rows]
+      for rows in (ANSWERS, MOMENTS)
+  )
+  expected = grounded.grounded_answers(ANSWERS, MOMENTS, resamples=20)
+  assert grounded.grounded_answers(answers, moments, resamples=20) == expected

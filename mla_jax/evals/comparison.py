@@ -144,7 +144,7 @@ def metric_values(rows: Sequence[Row]) -> Values:
       ranks |= {prefix + name: values for name, values in _retrieval(rows, *keys).items()}
   if ranks:
     return ranks
-  several = [row["id"] for row in rows if "iou" in row and len(row.get("moments", ())) > 1]
+  several = [row["id"] for row in rows if "iou" in row and len(row.get("moments") or ()) > 1]
   if several:
     raise UserError(
         f"example {several[0]!r} has several moments and one iou, of which no protocol takes the "

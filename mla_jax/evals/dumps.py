@@ -52,7 +52,8 @@ def read_dump(path: str | pathlib.Path) -> list[Row]:
     UserError: it cannot be read, is empty, or a line is no JSON object with an `id` of its own.
   """
   try:
-    lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
+    with pathlib.Path(path).open(encoding="utf-8") as file:
+      lines = list(file)  # `splitlines` would also split at what JSON may hold, such as U+2028.
   except (OSError, UnicodeDecodeError) as error:
     raise UserError(f"{path}: cannot be read ({error}): evaluate the run again") from None
   rows: list[Row] = []

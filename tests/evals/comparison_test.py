@@ -90,6 +90,11 @@ def test_errors_and_overlaps() -> None:
   assert metrics["mean_iou"]["difference"] == 25.0
 
 
+def test_moments_that_are_null_are_none() -> None:
+  pairs = [({"id": 0, "iou": 0.5, "moments": None}, {"id": 0, "iou": 1.0})]
+  assert comparison.compare(pairs, resamples=5)["metrics"]["mean_iou"]["difference"] == 50.0
+
+
 def test_metrics_that_rows_state_are_of_those_that_state_them() -> None:
   rows = [
       [

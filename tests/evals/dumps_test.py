@@ -68,6 +68,13 @@ def test_damaged_dumps(tmp_path: pathlib.Path, content: str, said: str) -> None:
     dumps.read_dump(tmp_path / "none.jsonl")
 
 
+def test_a_line_ends_at_a_newline_alone(tmp_path: pathlib.Path) -> None:
+  rows = [{"id": "a", "text": "one\u2028two\x85three"}, {"id": "b", "text": "four"}]
+  path = tmp_path / "dump.jsonl"
+  path.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8")
+  assert dumps.read_dump(path) == rows
+
+
 def test_finds_what_both_workdirs_have(tmp_path: pathlib.Path) -> None:
   for run, names in (("a", ["qa_test", "qa_val"]), ("b", ["qa_test", "ret_test"])):
     for name in names:
