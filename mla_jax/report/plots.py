@@ -14,6 +14,7 @@ def curves(history: list[dict[str, Any]]) -> list[str]:
       "Losses": [name for name in _names(history) if name.startswith("loss")],
       "Learning rate": ["learning_rate"],
       "Norms": [name for name in _names(history) if name.endswith("_norm")],
+      "Score that selects": ["dev_score"],
       "Development split": [
           name for name in _names(history) if "recall_at" in name or name.endswith("dev/accuracy")
       ],

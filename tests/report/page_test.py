@@ -42,6 +42,13 @@ def test_the_page_needs_nothing_from_outside():
   assert "Empty" not in text
 
 
+def test_the_score_that_selects_is_drawn_whatever_the_task(monkeypatch):
+  drawn: dict = {}
+  monkeypatch.setattr(plots, "lines", lambda title, lines: drawn.setdefault(title, lines) and "")
+  plots.curves([{"step": s, "dev_score": -4.0 / s, "dev/mse_raw_labels": 4.0 / s} for s in (1, 2)])
+  assert drawn == {"Score that selects": {"dev_score": ([1, 2], [-4.0, -2.0])}}
+
+
 def test_right_and_wrong_examples_are_drawn_with_a_fixed_seed():
   rows = [{"place": i, "correct": i % 3 == 0} for i in range(30)]
   chosen = examples.choose(rows, 6)
