@@ -1,5 +1,6 @@
 """Writes `report/`: what a run scored, how it got there, and examples to look at."""
 
+import html
 import pathlib
 from typing import Any
 
@@ -46,7 +47,7 @@ def write_report(
       ("Similarity of texts and videos", page.pictures(matrix)),
       ("Examples", _examples(run, params, texts, evaluation)),
       ("Speed", page.numbers_table(_speed(history))),
-      ("Config", f"<pre>{run.config.to_json_best_effort(indent=2)}</pre>"),
+      ("Config", f"<pre>{html.escape(run.config.to_json_best_effort(indent=2))}</pre>"),
   ]
   path = directory / f"{name}.html"
   if not processes.is_first():

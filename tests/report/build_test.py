@@ -1,6 +1,12 @@
-"""The table of results: every number with the interval that is its own."""
+"""The table of results: every number with the interval that is its own; and the page around it."""
 
-from mla_jax.report.build import shown_numbers
+import pathlib
+from types import SimpleNamespace
+
+from ml_collections import ConfigDict
+
+from mla_jax.report.build import shown_numbers, write_report
+from mla_jax.tasks.base import Evaluation
 
 
 def test_numbers_stand_beside_their_intervals_whatever_they_are_called():
@@ -15,3 +21,11 @@ def test_numbers_stand_beside_their_intervals_whatever_they_are_called():
   assert found.keys() == {"full/a", "full/b", "reduced_to", "set"}
   assert found["set"] == "yes" and found["reduced_to"] == "texts with a video"
   assert "(" in found["full/a"] and "(" not in found["full/b"]
+
+
+def test_the_config_is_text_on_the_page(tmp_path: pathlib.Path):
+  config = ConfigDict({"name": "a", "note": "<b>&"})
+  reader = SimpleNamespace(media=None)
+  run = SimpleNamespace(workdir=tmp_path, config=config, reader=reader, shown_examples=0)
+  found = write_report(run, None, None, Evaluation({}, 0.0, []), "d_s").read_text()
+  assert "&quot;note&quot;: &quot;&lt;b&gt;&amp;&quot;" in found
