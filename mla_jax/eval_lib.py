@@ -1,23 +1,33 @@
 """Evaluation of a trained run: restore, evaluate, write."""
 
 from collections.abc import Mapping
+import hashlib
 import json
 import pathlib
+import re
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from mla_jax import agreement, config_lib, processes, watchdog, whole_files
 from mla_jax import run as run_lib
-from mla_jax.config_values import to_plain
+from mla_jax.config_values import canonical, flatten, to_plain
 from mla_jax.data import selection
 from mla_jax.data.sources import DEV
 from mla_jax.errors import UserError
+from mla_jax.log import logger
 from mla_jax.report.build import write_report
 from mla_jax.run import Run
 from mla_jax.tasks.base import Evaluation
 from mla_jax.tasks.multiple_choice_qa import check_cosine
 from mla_jax.train_step import abstract_state, make_optimizer
+
+# Settings that change no number of an evaluation, and those that the name of its files tells.
+_NOT_TOLD = re.compile(
+    r"(mesh|sharding|train)\..+|name|loss\.impl|model\.remat|data\.(workers|tokenizer)"
+    r"|eval\.(batch_size|examples)|task|data\.(family|eval_texts|eval_split)|"
+    + "|".join(map(re.escape, config_lib.PLACES))
+)
 
 
 def load_config(
@@ -71,8 +81,8 @@ def evaluate(run: Run, step: str = "best") -> dict[str, Any]:
     step: "best", "latest" or a number, as typed.
 
   Returns:
-    The metrics, as written to `WORKDIR/eval/<dataset>_<split>.json`; beside it are a dump of every
-    example (`.jsonl`) and the report. Of another task than the run's, the name ends in it.
+    The metrics, as written to `WORKDIR/eval/<result_name>.json`; beside it are a dump of every
+    example (`.jsonl`) and the report. "changed" is there where settings differ from the run's.
 
   Raises:
     UserError: no such checkpoint or split, or the data does not fit the model.
@@ -86,12 +96,15 @@ def evaluate(run: Run, step: str = "best") -> dict[str, Any]:
   watchdog.alive(f"the evaluation of step {chosen}")
   evaluation = run.evaluate(params, texts)
   watchdog.alive(f"the evaluation of step {chosen}: writing")
-  name = f"{data.family}_{data.eval_texts}_{data.eval_split}{_other_task(run, trained)}"
+  name, changed = result_name(run.config, trained), _changed(run.config, trained)
+  if changed:
+    logger.info("%s: evaluated with %s", name, "; ".join(changed))
   metrics = evaluation.metrics | {
       "dataset": f"{data.family}_{data.eval_texts}",
       "split": data.eval_split,
       "step": chosen,
   } | (_selection(run, trained.data) if step == "best" else {})
+  metrics |= {"changed": changed} if changed else {}
   if processes.is_first():
     _write(run.workdir / "eval", name, metrics, evaluation)
   write_report(run, params, texts, evaluation, name)
@@ -109,9 +122,31 @@ def restore_params(run: Run, step: str) -> tuple[Any, int]:
   return state.eval_params, chosen
 
 
-def _other_task(run: Run, trained: ConfigDict) -> str:
-  """Where one workdir answers questions and finds their moments, one must not replace the other."""
-  return "" if run.config.task == trained.task else f"_{run.config.task}"
+def result_name(config: ConfigDict, trained: ConfigDict) -> str:
+  """The name of an evaluation's files: none replaces those of one with other settings.
+
+  `<dataset>_<split>`, then the task if it is not the run's, then 8 hexadecimal digits of the other
+  settings that differ from the run's: of their values here alone, so that two runs that are
+  evaluated alike have files of one name.
+
+  Args:
+    config: of the evaluation.
+    trained: of the run.
+  """
+  data = config.data
+  parts = [data.family, data.eval_texts, data.eval_split]
+  parts += [config.task] if config.task != trained.task else []
+  keys = [change.partition(":")[0] for change in _changed(config, trained)]
+  if keys:
+    values = flatten(config)
+    settings = canonical({key: values[key] for key in keys})
+    parts.append(hashlib.sha256(settings.encode()).hexdigest()[:8])
+  return "_".join(parts)
+
+
+def _changed(config: ConfigDict, trained: ConfigDict) -> list[str]:
+  changes = config_lib.diff_configs(trained, config)
+  return [change for change in changes if not _NOT_TOLD.fullmatch(change.partition(":")[0])]
 
 
 def _selection(run: Run, trained: ConfigDict) -> dict[str, Any]:

@@ -41,7 +41,10 @@ def evaluate(workdir, task, texts, **more):
       "task": task, "data.family": "msrvtt", "data.eval_texts": texts, "data.eval_split": "test"}
   config = eval_lib.load_config(workdir, None, changes | {k: str(v) for k, v in more.items()})
   result = eval_lib.evaluate(run_lib.open_run(config, workdir))
-  dump = (workdir / "eval" / f"msrvtt_{texts}_test_{task}.jsonl").read_text().splitlines()
+  trained = config_lib.read_config(workdir / "config.json")
+  name = eval_lib.result_name(config, trained)
+  assert name.startswith(f"msrvtt_{texts}_test_{task}_")
+  dump = (workdir / "eval" / f"{name}.jsonl").read_text().splitlines()
   return result, [json.loads(line) for line in dump]
 
 
@@ -64,6 +67,27 @@ def test_a_result_on_what_selected_the_step_says_so(trained):
   assert result["selected_on_this_split"] is True
   saved = json.loads((trained / "eval" / "msrvtt_retrieval_validate.json").read_text())
   assert saved["selected_on"] == "msrvtt_retrieval_validate"
+
+
+def test_an_evaluation_with_other_settings_says_so_and_replaces_no_other(trained):
+  def files(**changes) -> tuple[dict, set[pathlib.Path]]:
+    config = eval_lib.load_config(trained, None, {"data.eval_split": "validate"} | changes)
+    result = eval_lib.evaluate(run_lib.open_run(config, trained))
+    return result, set((trained / "eval").glob("msrvtt_retrieval_validate*"))
+
+  plain, before = files()
+  assert "changed" not in plain
+  assert {path.stem for path in before} == {"msrvtt_retrieval_validate"}
+  assert "changed" not in files(**{"eval.batch_size": 32, "mesh.fsdp": 2})[0]
+  content = {path: path.read_bytes() for path in before}
+  few, after = files(**{"data.num_frames": 2})
+  trained_on = config_lib.read_config(trained / "config.json").data.num_frames
+  assert few["changed"] == [f"data.num_frames: {trained_on} -> 2"]
+  assert files(**{"data.num_frames": 2}) == (few, after)
+  (name,) = {path.stem for path in after - before}
+  assert json.loads((trained / "eval" / f"{name}.json").read_text()) == few
+  assert {path: path.read_bytes() for path in before} == content
+  assert len(files(**{"data.num_frames": 1})[1]) == len(after) + 2
 
 
 def test_it_localises_by_its_segments(trained):
