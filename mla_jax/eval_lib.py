@@ -9,11 +9,11 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from mla_jax import agreement, config_lib, processes, watchdog, whole_files
+from mla_jax import agreement, config_lib, processes, trained_on, watchdog, whole_files
 from mla_jax import run as run_lib
 from mla_jax.config_values import canonical, flatten, to_plain
 from mla_jax.data import selection
-from mla_jax.data.sources import DEV
+from mla_jax.data.sources import DEV, Texts
 from mla_jax.errors import UserError
 from mla_jax.log import logger
 from mla_jax.report.build import write_report
@@ -92,6 +92,7 @@ def evaluate(run: Run, step: str = "best") -> dict[str, Any]:
   watchdog.alive("the evaluation: reading the split and the checkpoint")
   trained = config_lib.read_config(run.workdir / "config.json")
   texts = run_lib.open_evaluated(run)
+  seen = _trained_on(run, trained, texts)
   params, chosen = restore_params(run, step)
   watchdog.alive(f"the evaluation of step {chosen}")
   evaluation = run.evaluate(params, texts)
@@ -103,7 +104,7 @@ def evaluate(run: Run, step: str = "best") -> dict[str, Any]:
       "dataset": f"{data.family}_{data.eval_texts}",
       "split": data.eval_split,
       "step": chosen,
-  } | (_selection(run, trained.data) if step == "best" else {})
+  } | seen | (_selection(run, trained.data) if step == "best" else {})
   metrics |= {"changed": changed} if changed else {}
   if processes.is_first():
     _write(run.workdir / "eval", name, metrics, evaluation)
@@ -147,6 +148,16 @@ def result_name(config: ConfigDict, trained: ConfigDict) -> str:
 def _changed(config: ConfigDict, trained: ConfigDict) -> list[str]:
   changes = config_lib.diff_configs(trained, config)
   return [change for change in changes if not _NOT_TOLD.fullmatch(change.partition(":")[0])]
+
+
+def _trained_on(run: Run, trained: ConfigDict, texts: Texts) -> dict[str, int]:
+  """Says and logs how many of the evaluated videos were in training; empty if none is known."""
+  count = trained_on.count_videos(run, trained, texts)
+  if not count:
+    return {}
+  logger.warning("data.eval_split=%r: %d of its %d videos were trained on",
+                 run.config.data.eval_split, count, len(set(texts.video_ids().tolist())))
+  return {"videos_trained_on": count}
 
 
 def _selection(run: Run, trained: ConfigDict) -> dict[str, Any]:

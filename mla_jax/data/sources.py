@@ -147,7 +147,7 @@ def with_moments(texts: Texts) -> Texts:
   Raises:
     UserError: there is none.
   """
-  keep, known = (_tells_of_a_moment(texts, items) for items in (texts.items, texts.left_out))
+  keep, known = (tell_of_a_moment(texts, items) for items in (texts.items, texts.left_out))
   where = f"{texts.store.directory}: split {texts.split!r}"
   if not keep.any():
     raise UserError(
@@ -163,7 +163,8 @@ def with_moments(texts: Texts) -> Texts:
   )
 
 
-def _tells_of_a_moment(texts: Texts, items: np.ndarray) -> np.ndarray:
+def tell_of_a_moment(texts: Texts, items: np.ndarray) -> np.ndarray:
+  """Whether each of the texts does, bool `[n]`; `items` are their indices in the split."""
   blocks = np.array_split(items, len(items) // _BLOCK + 1)
   records = (record for block in blocks for record in texts.store.read(texts.split, block))
   return np.array([bool(record.moments) for record in records], bool)

@@ -8,9 +8,9 @@ from typing import Any
 import jax
 import pytest
 
-from mla_jax import config_lib, train_lib, train_step
+from mla_jax import config_lib, train_lib, train_step, trained_on
 from mla_jax import run as run_lib
-from mla_jax.data import record_format
+from mla_jax.data import record_format, sources
 from mla_jax.errors import UserError
 from tests import tiny
 
@@ -81,6 +81,14 @@ def test_they_are_never_drawn_in_training(data, tmp_path) -> None:
     drawn = set(source.own.texts.video_ids())
     assert drawn and not drawn & set(WITHOUT)
   assert train_lib.train(run.config, tmp_path) is not None
+
+
+def test_they_do_not_count_as_trained_on(data, tmp_path) -> None:
+  run = open_run(data, tmp_path)
+  texts = sources.open_texts(run.config.data, "localisation", "train", with_video=True)
+  known = set(sources.split_off_dev(texts, 0.3)[0].video_ids())
+  assert known & set(WITHOUT)
+  assert trained_on.count_videos(run, run.config, texts) == len(known - set(WITHOUT))
 
 
 def test_nothing_but_them_is_one_line(data, tmp_path, monkeypatch) -> None:

@@ -1,6 +1,7 @@
 """A retrieval checkpoint, trained on captions alone, asked what it was never trained for."""
 
 import json
+import logging
 import pathlib
 
 import numpy as np
@@ -88,6 +89,18 @@ def test_an_evaluation_with_other_settings_says_so_and_replaces_no_other(trained
   assert json.loads((trained / "eval" / f"{name}.json").read_text()) == few
   assert {path: path.read_bytes() for path in before} == content
   assert len(files(**{"data.num_frames": 1})[1]) == len(after) + 2
+
+
+def test_a_result_on_videos_that_were_trained_on_says_so(trained, caplog):
+  with caplog.at_level(logging.WARNING, "mla_jax"):
+    for split, videos in (("validate", None), ("dev", None), ("train", 30)):
+      config = eval_lib.load_config(trained, None, {"data.eval_split": split})
+      assert "were trained on" not in caplog.text
+      result = eval_lib.evaluate(run_lib.open_run(config, trained))
+      assert result.get("videos_trained_on") == videos
+  assert "data.eval_split='train': 30 of its 30 videos were trained on" in caplog.text
+  saved = json.loads((trained / "eval" / "msrvtt_retrieval_train.json").read_text())
+  assert saved["videos_trained_on"] == 30
 
 
 def test_it_localises_by_its_segments(trained):

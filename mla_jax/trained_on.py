@@ -1,0 +1,56 @@
+"""Which of the evaluated videos a run was trained on."""
+
+from collections.abc import Collection
+import pathlib
+
+from ml_collections import ConfigDict
+import numpy as np
+
+from mla_jax.data import record_format, sources
+from mla_jax.data.annotations.files import read_json
+from mla_jax.data.prepared import family_dir
+from mla_jax.data.sources import Texts
+from mla_jax.errors import UserError
+from mla_jax.run import Run
+from mla_jax.tasks.registry import make_task
+
+
+def count_videos(run: Run, trained: ConfigDict, texts: Texts) -> int:
+  """How many of the evaluated videos were in training, as far as that can be known.
+
+  Nothing is known of training texts that are gone or others by now, as an evaluation needs none of
+  them; nor of another family, where equal ids need not be the same video.
+
+  Args:
+    run: of the evaluation.
+    trained: the config of the training.
+    texts: what is evaluated.
+  """
+  digests = run.workdir / "data.json"
+  if run.config.data.family != trained.data.family or not digests.exists():
+    return 0
+  there = trained.copy_and_resolve_references()
+  if not pathlib.Path(there.data.dir).is_dir():  # Trained on another machine.
+    there.data.dir = run.config.data.dir
+  fraction, ids = there.data.dev_fraction, set(texts.video_ids().tolist())
+  asked = {video for video in ids if sources.hashed_share(video) >= fraction}
+  known, found = read_json(digests, dict), set()
+  for source in there.data.sources.values():
+    try:
+      digest = record_format.finished_manifest(family_dir(there) / source.texts)["fingerprint"]
+      if digest == known.get(source.texts):
+        found |= _read_by(there, source, asked)
+    except UserError:  # Gone, or not whole.
+      continue
+  return len(found)
+
+
+def _read_by(config: ConfigDict, source: ConfigDict, asked: Collection[str]) -> set[str]:
+  """Those of the `asked` videos whose texts a source of `config.data` draws."""
+  with_video, wanted = config.model.use_video, make_task(config).wanted
+  texts = sources.open_texts(config.data, source.texts, source.split, with_video=with_video)
+  ids = texts.video_ids()
+  read = np.array([video in asked for video in ids.tolist()], bool)
+  if wanted.moment and not wanted.optional:
+    read[read] = sources.tell_of_a_moment(texts, texts.items[read])
+  return set(ids[read].tolist())
