@@ -84,7 +84,8 @@ def _loop(
 ) -> bool:
   every = training.every
   batches = training.batches(range(first, every.steps))
-  clock = timing.StepClock(training.rows, every.steps)
+  work = timing.step_work(training.run.config, training.rows, training.run.mesh)
+  clock = timing.StepClock(work, every.steps)
   sums = MetricAccumulator()
   clock.start(first)
   for step in range(first, every.steps + 1):
@@ -106,8 +107,9 @@ def _loop(
     watchdog.alive(f"step {step}" + (", the first of this start: compiling" * (step == first)))
     with clock.waiting(state.step):
       batch = next(batches)
-    state, metrics = training.step(state, batch)
-    sums.add(metrics, step)
+    with clock.dispatching():
+      state, metrics = training.step(state, batch)
+      sums.add(metrics, step)
     if (step + 1) % every.log_every == 0 or step + 1 == every.steps:
       training.check_finite(sums)
       scalars = sums.reduce() | {"learning_rate": float(training.lr_fn(step))}

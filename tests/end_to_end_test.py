@@ -112,6 +112,7 @@ def test_six_steps_are_three_steps_killed_and_three_more(trained, features, tmp_
     np.testing.assert_array_equal(value, found[name], err_msg=name)
   lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").open()]
   assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3, 4, 5, 6]
+  assert [line["step"] for line in lines if "compile_seconds" in line] == [1, 4]
 
 
 @pytest.mark.slow

@@ -1,6 +1,9 @@
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
-from mla_jax import timing
+from mla_jax import config_lib, flops, timing
 from mla_jax.timing import StepClock
 
 
@@ -24,28 +27,37 @@ class _Result:
     return self.ready
 
 
-def _step(clock: StepClock, now: _Now, wait: float, work: float, idle: bool = True) -> None:
+def _step(
+    clock: StepClock,
+    now: _Now,
+    wait: float,
+    work: float,
+    idle: bool = True,
+    compiles: float = 0.0,
+) -> None:
   with clock.waiting(_Result(idle)):
     now.time += wait
+  with clock.dispatching():
+    now.time += compiles
   now.time += work
 
 
 def test_lap_measures_time_wait_and_rate() -> None:
   now = _Now()
-  clock = StepClock(examples=32, total_steps=100, now=now)
+  clock = StepClock({"examples_per_second": 32, "model_flops_utilisation": 1.5}, 100, now=now)
   now.time += 1000  # Building the model, before the start.
   clock.start(0)
   for _ in range(4):
     _step(clock, now, wait=0.5, work=1.5)
   assert clock.lap(4) == pytest.approx({
-      "step_time": 2.0, "examples_per_second": 16.0, "input_wait_share": 0.25,
-      "eta_seconds": 96 * 2.0,
+      "step_time": 2.0, "examples_per_second": 16.0, "model_flops_utilisation": 0.75,
+      "input_wait_share": 0.25, "eta_seconds": 96 * 2.0, "compile_seconds": 0.0,
   })
 
 
 def test_a_fetch_while_the_device_is_busy_is_no_wait() -> None:
   now = _Now()
-  clock = StepClock(examples=1, total_steps=10, now=now)
+  clock = StepClock({}, 10, now=now)
   clock.start(0)
   _step(clock, now, wait=3.0, work=1.0, idle=False)
   _step(clock, now, wait=1.0, work=5.0)
@@ -54,10 +66,10 @@ def test_a_fetch_while_the_device_is_busy_is_no_wait() -> None:
 
 def test_pauses_count_only_in_the_time_left() -> None:
   now = _Now()
-  clock = StepClock(examples=1, total_steps=30, now=now)
+  clock = StepClock({}, 30, now=now)
   clock.start(10)
-  _step(clock, now, wait=0.0, work=60.0)  # Compiles.
-  assert clock.lap(11)["step_time"] == 60.0
+  _step(clock, now, wait=0.0, work=50.0)  # Slower than all others.
+  assert clock.lap(11)["step_time"] == 50.0
   for _ in range(4):
     _step(clock, now, wait=0.0, work=1.0)
   with clock.paused():
@@ -65,20 +77,36 @@ def test_pauses_count_only_in_the_time_left() -> None:
   found = clock.lap(15)
   assert found["step_time"] == 1.0
   assert found["input_wait_share"] == 0.0
-  assert found["eta_seconds"] == 15 * 2.0  # As many pauses are to come; no compilation is.
+  assert found["eta_seconds"] == 15 * 2.0  # As many pauses are to come.
   _step(clock, now, wait=1.0, work=0.0)
   assert clock.lap(16)["input_wait_share"] == 1.0  # The earlier pause is not counted again.
 
 
+def test_the_first_call_compiles_and_is_told_once() -> None:
+  now = _Now()
+  clock = StepClock({"examples_per_second": 8}, 100, now=now)
+  clock.start(10)
+  _step(clock, now, wait=1.0, work=1.0, compiles=60.0)
+  _step(clock, now, wait=1.0, work=1.0)
+  assert clock.lap(12) == {
+      "step_time": 2.0, "examples_per_second": 4.0, "input_wait_share": 0.5,
+      "eta_seconds": 88 * 2.0, "compile_seconds": 60.0,
+  }
+  _step(clock, now, wait=0.0, work=1.0, compiles=2.0)  # Later calls wait for the device.
+  found = clock.lap(13)
+  assert found["step_time"] == 3.0
+  assert "compile_seconds" not in found
+
+
 def test_a_lap_without_a_step_says_nothing() -> None:
-  clock = StepClock(examples=1, total_steps=10)
+  clock = StepClock({}, 10)
   clock.start(5)
   assert clock.lap(5) == {}
 
 
 def test_a_pause_ends_with_its_error() -> None:
   now = _Now()
-  clock = StepClock(examples=1, total_steps=10, now=now)
+  clock = StepClock({}, 10, now=now)
 
   def fail() -> None:
     with clock.paused():
@@ -93,9 +121,27 @@ def test_a_pause_ends_with_its_error() -> None:
 
 def test_past_the_end_nothing_is_left() -> None:
   now = _Now()
-  clock = StepClock(examples=1, total_steps=2, now=now)
+  clock = StepClock({}, 2, now=now)
   now.time += 1.0
   assert clock.lap(3)["eta_seconds"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "peak"), [("TPU v5 lite", 197e12), ("NVIDIA H100 80GB HBM3", 989e12), ("cpu", None)]
+)
+def test_the_work_of_a_step(kind: str, peak: float | None) -> None:
+  devices = np.array([SimpleNamespace(device_kind=kind)] * 4).reshape(2, 2)
+  mesh = SimpleNamespace(devices=devices, size=4)
+  config = config_lib.load_config("configs/msrvtt_mini_retrieval.py", {"data.num_frames": 12})
+  work = timing.step_work(config, 64, mesh)
+  share = work.pop("model_flops_utilisation", None)
+  assert work == {"examples_per_second": 64, "frames_per_second": 64 * 12}
+  if peak is None:
+    assert share is None
+  else:
+    assert share == pytest.approx(sum(flops.train_step_flops(config, 64).values()) / 4 / peak)
+  blind = config_lib.apply_overrides(config, {"model.use_video": False})
+  assert "frames_per_second" not in timing.step_work(blind, 64, mesh)
 
 
 def test_memory_grows_with_what_is_held() -> None:

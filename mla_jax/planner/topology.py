@@ -70,6 +70,17 @@ GPU_CHIPS = {
     "a100": Chip(gpus.GPUS["a100"].memory, gpus.GPUS["a100"].memory_bandwidth, 312e12, 300e9),
     "h100": Chip(gpus.GPUS["h100"].memory, gpus.GPUS["h100"].memory_bandwidth, 989e12, 450e9),
 }
+# Kinds of devices, each one chip, as JAX names them (TPUs as in the tpu_info.py of its pallas).
+_KINDS = {
+    "TPU v4": CHIPS["v4"],
+    "TPU v5 lite": CHIPS["v5e"],
+    "TPU v5e": CHIPS["v5e"],
+    "TPU v5": CHIPS["v5p"],
+    "TPU v5p": CHIPS["v5p"],
+    "TPU v6 lite": CHIPS["v6e"],
+    "TPU v6e": CHIPS["v6e"],
+    **{gpus.GPUS[name].name: chip for name, chip in GPU_CHIPS.items()},
+}
 _PORT = 50e9  # Bytes a second out of a host, of each GPU: 400 Gb/s.
 _USE = (
     "use cpu, cpu:N, a TPU such as v5e:16x16 (v4, v5e, v5p, v6e), or GPUs such as h100:8, on one"
@@ -88,6 +99,11 @@ class Target:
   devices: list[jax.Device]
   chip: Chip | None
   options: Mapping[str, bool] = dataclasses.field(default_factory=dict)
+
+
+def peak_flops(kind: str) -> float | None:
+  """bfloat16 FLOPs a second of a device of this `device_kind`; None where there is no table."""
+  return _KINDS[kind].flops if kind in _KINDS else None
 
 
 def open_target(name: str) -> Target:

@@ -14,6 +14,8 @@ from mla_jax.tasks.base import Evaluation
 _SPEED = (
     "step_time",
     "examples_per_second",
+    "frames_per_second",
+    "model_flops_utilisation",
     "input_wait_share",
     "host_rss_bytes",
     "device_peak_bytes",
@@ -46,7 +48,7 @@ def write_report(
       ("Training", page.pictures(plots.curves(history))),
       ("Similarity of texts and videos", page.pictures(matrix)),
       ("Examples", _examples(run, params, texts, evaluation)),
-      ("Speed", page.numbers_table(_speed(history))),
+      ("Speed", page.numbers_table(speed(history))),
       ("Config", f"<pre>{html.escape(run.config.to_json_best_effort(indent=2))}</pre>"),
   ]
   path = directory / f"{name}.html"
@@ -82,12 +84,13 @@ def shown_numbers(metrics: dict[str, Any], prefix: str = "") -> dict[str, str]:
   return rows
 
 
-def _speed(history: list[dict[str, Any]]) -> dict[str, Any]:
-  """The last line that measured a step's time."""
-  for line in reversed(history):
-    if "step_time" in line:
-      return {name: line[name] for name in _SPEED if name in line}
-  return {}
+def speed(history: list[dict[str, Any]]) -> dict[str, Any]:
+  """The last line that measured a step's time, and the last compilation."""
+  found: dict[str, Any] = {}
+  for names in (_SPEED, ("compile_seconds",)):
+    last = [line for line in history if names[0] in line][-1:]
+    found |= {name: line[name] for line in last for name in names if name in line}
+  return found
 
 
 def _examples(run: Run, params: Any, texts: Texts, evaluation: Evaluation) -> str:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 from ml_collections import ConfigDict
 
-from mla_jax.report.build import shown_numbers, write_report
+from mla_jax.report.build import shown_numbers, speed, write_report
 from mla_jax.tasks.base import Evaluation
 
 
@@ -29,3 +29,14 @@ def test_the_config_is_text_on_the_page(tmp_path: pathlib.Path):
   run = SimpleNamespace(workdir=tmp_path, config=config, reader=reader, shown_examples=0)
   found = write_report(run, None, None, Evaluation({}, 0.0, []), "d_s").read_text()
   assert "&quot;note&quot;: &quot;&lt;b&gt;&amp;&quot;" in found
+
+
+def test_the_speed_is_the_last_that_was_measured_and_the_last_compilation():
+  history = [
+      {"step": 1, "step_time": 3.0, "compile_seconds": 9.0, "model_flops_utilisation": 0.1},
+      {"step": 2, "step_time": 2.0, "compile_seconds": 8.0, "frames_per_second": 4.0},
+      {"step": 3, "step_time": 1.0, "frames_per_second": 8.0},
+      {"step": 3, "dev_score": 1.0},
+  ]
+  assert speed(history) == {"step_time": 1.0, "frames_per_second": 8.0, "compile_seconds": 8.0}
+  assert speed([]) == {}
