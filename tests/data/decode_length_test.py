@@ -19,9 +19,10 @@ def cut_by_copy(source: pathlib.Path, start: float) -> pathlib.Path:
   target = source.with_name("cut.mp4")
   with av.open(str(source)) as whole, av.open(str(target), "w") as part:
     stream: Any = part.add_stream_from_template(whole.streams.video[0])
-    shift = round(start / whole.streams.video[0].time_base)
+    unit: Any = whole.streams.video[0].time_base
+    shift = round(start / unit)
     for packet in whole.demux(video=0):
-      if packet.dts is None:
+      if packet.dts is None or packet.pts is None:
         continue
       packet.pts -= shift
       packet.dts -= shift
