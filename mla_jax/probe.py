@@ -2,7 +2,8 @@
 
 python -m mla_jax.probe --workdir=DIR [--step=best] [--config.data.eval_split=test]
 
-Prints one table and, as the last line, its JSON; writes DIR/eval/probes_<dataset>_<split>.json.
+Prints one table and, as the last line, its JSON; writes DIR/eval/probes_NAME.json, NAME as of an
+evaluation's files.
 """
 
 import json

@@ -223,9 +223,7 @@ def _check_same_data(config: ConfigDict, prepared: pathlib.Path) -> None:
 def _open_media(config: ConfigDict) -> MediaStore:
   directory = family_dir(config) / "media"
   media = MediaStore.open(directory)
-  kind = {"features": "features", "pixels": "jpeg"}.get(config.model.video.kind)
-  if kind is None:
-    raise UserError(f"model.video.kind={config.model.video.kind!r}: use 'features' or 'pixels'")
+  kind = {"features": "features", "pixels": "jpeg"}[config.model.video.kind]  # A model's: checked.
   if media.kind != kind:
     raise UserError(
         f"{directory}: holds {media.kind}, model.video.kind={config.model.video.kind!r} needs "
