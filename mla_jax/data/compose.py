@@ -58,12 +58,13 @@ class Part:
 def write(out: pathlib.Path, settings: Settings) -> None:
   """Writes `{train,val,test}.json` in ActivityNet Captions' layout and `features/CLIP.npy`.
 
-  The same settings give the same bytes. No video is in clips of two splits. In a split all videos
-  are in as many clips, or one more; each time with another caption drawn.
+  The same settings give the same bytes. No video is in clips of two splits. The videos of a split
+  are dealt out until fewer than a clip's are left, then all of them anew; a caption is drawn for
+  each clip.
 
   Raises:
-    UserError: settings out of range, annotations or features that cannot be read, too few videos,
-      or a folder that cannot be written.
+    UserError: annotations or features that cannot be read, too few videos, or a folder that cannot
+      be written.
   """
   found = annotations.read(settings.dataset, pathlib.Path(settings.annotations))
   files = media.find_media(pathlib.Path(settings.media), found.videos)
@@ -111,7 +112,7 @@ def _captions(items: Sequence[TextItem], settings: Settings) -> dict[str, dict[s
 def _clips(
     captions: Mapping[str, Sequence[str]], parts: int, count: int, rng: np.random.Generator
 ) -> Iterator[list[Part]]:
-  """Deals the videos out, shuffled anew when they run out; what is left over goes unused."""
+  """See `write`."""
   names = list(captions)
   dealt: list[str] = []
   for _ in range(count):

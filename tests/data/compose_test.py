@@ -55,7 +55,7 @@ def test_a_clip_is_its_videos_one_behind_the_other(source, settings, tmp_path) -
         assert text in captions[video]
 
 
-def test_no_video_is_in_two_splits_and_all_are_equally_often(settings, tmp_path) -> None:
+def test_no_video_is_in_two_splits_and_all_are_about_as_often_used(settings, tmp_path) -> None:
   compose.write(tmp_path, settings)
   told = read(tmp_path)
   assert {split: len(clips) for split, clips in told.items()} == {
