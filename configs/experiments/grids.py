@@ -2,7 +2,7 @@
 
 from ml_collections import ConfigDict
 
-from mla_jax.experiments.plan import Cell
+from mla_jax.experiments.plan import Cell, Experiment
 
 LATENT = {"loss.segment_pairing": "latent"}
 _OFF_GLOBAL, _OFF_SEGMENT = {"loss.global_weight": 0.0}, {"loss.segment_weight": 0.0}
@@ -22,6 +22,20 @@ def inputs(args: ConfigDict) -> str:
   """What the models read, for the title."""
   text = "MiniLM" if args.minilm else "text from scratch"
   return f"pixels, {text}" if args.get("pixels") else text
+
+
+def retrieval(title: str, config: str, cells: tuple[Cell, ...], args: ConfigDict) -> Experiment:
+  """Cells of retrieval against the global level alone, chosen on what is kept out of training."""
+  return Experiment(
+      title=title,
+      config=config,
+      cells=cells,
+      seeds=seeds(args),
+      metrics=("recall_at_1", "recall_at_5", "recall_at_10", "video_to_text_recall_at_1"),
+      numbers=("text_to_video/median_rank",),
+      baseline="global",
+      overrides={"data.eval_split": "dev"},
+  )
 
 
 def retrieval_levels() -> tuple[Cell, ...]:

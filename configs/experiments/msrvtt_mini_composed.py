@@ -14,13 +14,9 @@ from mla_jax.experiments.plan import Experiment
 def get_experiment(arg: str | None = None) -> Experiment:
   args = parse_arg(arg, debug=False)
   chosen = grids.chosen(args)
-  return Experiment(
+  return grids.retrieval(
       title="Levels of alignment, text-to-video retrieval on clips of three real videos",
       config=f"configs/msrvtt_mini_composed.py:{chosen}",
       cells=grids.timed_retrieval(msrvtt_mini_composed.get_config(chosen).train.steps),
-      seeds=grids.seeds(args),
-      metrics=("recall_at_1", "recall_at_5", "recall_at_10", "video_to_text_recall_at_1"),
-      numbers=("text_to_video/median_rank",),
-      baseline="global",
-      overrides={"data.eval_split": "dev"},
+      args=args,
   )

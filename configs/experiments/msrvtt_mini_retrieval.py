@@ -12,7 +12,7 @@ from mla_jax.experiments.plan import Cell, Experiment
 
 def get_experiment(arg: str | None = None) -> Experiment:
   args = parse_arg(arg, pixels=False, minilm=False, debug=False)
-  return Experiment(
+  return grids.retrieval(
       title=f"Levels of alignment, text-to-video retrieval on msrvtt_mini, {grids.inputs(args)}",
       config=f"configs/msrvtt_mini_retrieval.py:{grids.chosen(args)}",
       cells=(
@@ -25,9 +25,5 @@ def get_experiment(arg: str | None = None) -> Experiment:
               for weight in (0.1, 2.0)  # "both" has 0.5.
           ),
       ),
-      seeds=grids.seeds(args),
-      metrics=("recall_at_1", "recall_at_5", "recall_at_10", "video_to_text_recall_at_1"),
-      numbers=("text_to_video/median_rank",),
-      baseline="global",
-      overrides={"data.eval_split": "dev"},
+      args=args,
   )

@@ -154,14 +154,14 @@ def check_data(
   Data that is not known on both sides, such as folders that are gone, is not compared. Media to
   which videos were added since are no other data.
   """
-  workdir, config = workdir_of(run, out), plan.config_of(run)
+  workdir = workdir_of(run, out)
   names = {_result_name(split), _result_name(None), *([_STARTED] if _has_begun(workdir) else [])}
   for name in sorted(names):
     kept = (_read(workdir / name, ()) or {}).get("data_fingerprint", {})
     other = [
         folder for folder in kept
         if folder in data and kept[folder] != data[folder]
-        and not prepared.only_grew(config, folder, kept[folder])
+        and not prepared.only_grew(plan.config_of(run), folder, kept[folder])
     ]
     if other:
       raise UserError(

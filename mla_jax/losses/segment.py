@@ -109,7 +109,7 @@ def latent_alignment(
   Raises:
     UserError: an unknown `variant`, `duplicates` or `impl`, or a temperature that is not positive.
   """
-  check_temperature(temperature)
+  _check_temperature(temperature)
   scoring = Scoring(
       functools.partial(_latent_logits, variant=variant, temperature=temperature),
       functools.partial(pairs.block_pair_masks, duplicates=duplicates),
@@ -125,7 +125,7 @@ def latent_alignment(
   )
 
 
-def check_temperature(temperature: float) -> None:
+def _check_temperature(temperature: float) -> None:
   """Raises UserError unless it is above 0."""
   if not temperature > 0:
     raise UserError(f"segment_temperature={temperature}: choose a number above 0, e.g. 0.1")

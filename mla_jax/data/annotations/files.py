@@ -31,6 +31,13 @@ def find_any(directory: pathlib.Path, names: Iterable[str]) -> pathlib.Path | No
   return next(filter(None, (find(directory, name) for name in names)), None)
 
 
+def unread(directory: pathlib.Path, names: Iterable[str], path: pathlib.Path) -> list[str]:
+  """A note for each of the files that is there beside `path`, which is read in its place."""
+  others = [other for name in names if (other := find(directory, name))]
+  return [f"{other.name}: not read, since {path.name} is there"
+          for other in others if other != path]
+
+
 def require(directory: pathlib.Path, name: str) -> pathlib.Path:
   """`find`, or a `UserError` that says what the folder lacks."""
   path = find(directory, name)
@@ -58,9 +65,7 @@ def by_split(
   notes = [f"{names[split][0]}: not there: no split {split}"
            for split, path in found.items() if path is None]
   for split, path in found.items():
-    others = [other for name in names[split] if (other := find(directory, name))]
-    notes += [f"{other.name}: not read, since {path.name} is there"
-              for other in others if path and other != path]
+    notes += unread(directory, names[split], path) if path else []
   return {split: path for split, path in found.items() if path is not None}, notes
 
 

@@ -67,13 +67,11 @@ def read_narrations(directory: pathlib.Path) -> Annotations:
   if not items:
     raise UserError(f"{path}: has no line: get the file again or take it out")
   plain = path.name.removesuffix(".gz")
-  unread = [f"{name}: not read, since {path.name} is there" for name in _NAMES
-            if name != plain and files.find(directory, name)]
   counts = (Count("train videos", videos, _VIDEOS.get(plain)), Count("train lines", lines, None),
             Count("train clips", len(items), None))
   return Annotations(
       "howto100m", "timed_captions", tuple(items), tuple(clips), counts,
-      (*unread, *tally.notes()),
+      (*files.unread(directory, _NAMES, path), *tally.notes()),
       licence="the videos are their owners', on YouTube's terms: see the site of the dataset",
       leakage="it may hold videos of other sets made from YouTube (YouCook2, MSR-VTT, CrossTask): "
       "compare the ids before a zero-shot evaluation")

@@ -4,7 +4,6 @@ Nobody has read the ten million captions of the full set: what cannot be used in
 and counted, while a damaged table is an error.
 """
 
-from collections.abc import Iterator
 import pathlib
 import re
 
@@ -55,7 +54,7 @@ def read_retrieval(directory: pathlib.Path) -> Annotations:
     counts += [Count(f"{split} rows", rows, _ROWS.get(path.name.removesuffix(".gz"))),
                Count(f"{split} videos", len(texts), None),
                Count(f"{split} texts", len(items) - before, None)]
-    notes += [*_unread(directory, split, path), *tally.notes()]
+    notes += tally.notes()
   videos = tuple(Video(name, (f"{folder}/{name}", name)) for name, folder in folders.items())
   return Annotations(
       "webvid", "retrieval", tuple(items), videos, tuple(counts), tuple(notes),
@@ -102,11 +101,3 @@ def _seconds(value: str, where: str, tally: Tally) -> float:
   if not total:
     tally.add("rows have a duration of 0: taken as unknown")
   return total or float("nan")
-
-
-def _unread(directory: pathlib.Path, split: str, path: pathlib.Path) -> Iterator[str]:
-  """A note about the other set's file of a split, where it lies there too."""
-  for name in _NAMES[split]:
-    other = files.find(directory, name)
-    if other is not None and other != path:
-      yield f"{name}: not read, since {path.name} is there"
