@@ -1,17 +1,20 @@
 """The processes of a grid: side by side, and ended with it, however it ends."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 import concurrent.futures
 import contextlib
 import os
+import queue
 import signal
 import subprocess
 import sys
 import threading
 import types
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn, TypeAlias, TypeVar
 
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 _SAID = ": no more runs are started, those that run save and end; the same command goes on\n"
+_T = TypeVar("_T")
 
 
 class Stopped(BaseException):
@@ -55,42 +58,82 @@ class Children:
         child.send_signal(number)
 
 
-@contextlib.contextmanager
-def threads(jobs: int) -> Iterator[tuple[concurrent.futures.ThreadPoolExecutor, Children]]:
-  """Threads to start processes from; what leaves the block early ends these and starts no more."""
-  pool, children = concurrent.futures.ThreadPoolExecutor(jobs), Children()
-  try:
-    yield pool, children
-  except BaseException:
-    pool.shutdown(wait=False, cancel_futures=True)
-    children.end(signal.SIGTERM)
+# What the main thread waits for: a task that has ended, or the number of a signal.
+_Events: TypeAlias = "queue.SimpleQueue[concurrent.futures.Future[Any] | int]"
+
+
+def side_by_side(
+    tasks: Sequence[Callable[[Children], _T]], jobs: int, done: Callable[[_T], None]
+) -> None:
+  """Calls tasks in `jobs` threads, and `done` with each result; an exception ends all processes.
+
+  So does a signal, by `Stopped`, once the processes have ended; a second SIGINT kills them. Signals
+  are queued meanwhile, for an exception wherever the main thread is may leave the lock of a future
+  taken, and a thread that waits for it for ever.
+
+  Args:
+    tasks: each starts its processes by the children it is given.
+    jobs: threads, at least 1.
+    done: called in the main thread.
+  """
+  children = Children()
+  events: _Events = queue.SimpleQueue()
+  with _queued_signals(events), concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+    for task in tasks:
+      pool.submit(task, children).add_done_callback(events.put)
+    left = len(tasks)
     try:
-      pool.shutdown()
-    except KeyboardInterrupt:  # The second: its user does not want to wait for checkpoints.
-      children.end(signal.SIGKILL)
-    raise
-  pool.shutdown()
+      while left:
+        event = events.get()
+        if isinstance(event, int):
+          _stop(event)
+        left -= 1
+        done(event.result())
+    except BaseException:
+      pool.shutdown(wait=False, cancel_futures=True)
+      children.end(signal.SIGTERM)
+      _wait(left, events, children)
+      raise
+
+
+def _wait(left: int, events: _Events, children: Children) -> None:
+  """For the end of so many tasks, at once after a (second) SIGINT."""
+  while left:
+    event = events.get()
+    if not isinstance(event, int):
+      left -= 1
+    elif event == signal.SIGINT:  # Its user does not want to wait for checkpoints.
+      children.end(signal.SIGKILL)  # A scheduler may repeat SIGTERM, which is nothing new.
+
+
+@contextlib.contextmanager
+def _queued_signals(events: _Events) -> Iterator[None]:
+  with _handled(lambda number, frame: events.put(number)):  # Made for use in signal handlers.
+    yield
 
 
 @contextlib.contextmanager
 def exit_on_signals() -> Iterator[None]:
   """Ctrl-C and SIGTERM leave the block by `Stopped`, with one line and a shell's exit code."""
-  stops = (signal.SIGINT, signal.SIGTERM)
-  earlier = {which: signal.signal(which, _stop) for which in stops}
+  with _handled(_stop):
+    try:
+      yield
+    except Stopped as stopped:
+      sys.exit(128 + stopped.number)
+
+
+@contextlib.contextmanager
+def _handled(handler: Callable[[int, types.FrameType | None], object]) -> Iterator[None]:
+  earlier = {number: signal.signal(number, handler) for number in _STOPS}
   try:
     yield
-  except Stopped as stopped:
-    sys.exit(128 + stopped.number)
   finally:
-    for which, handler in earlier.items():
-      signal.signal(which, handler)
+    for number, before in earlier.items():
+      signal.signal(number, before)
 
 
-def _stop(number: int, frame: types.FrameType | None) -> NoReturn:
+def _stop(number: int, frame: types.FrameType | None = None) -> NoReturn:
   del frame
-  # A scheduler may repeat itself, a user who does so is impatient.
-  signal.signal(signal.SIGTERM, signal.SIG_IGN)
-  signal.signal(signal.SIGINT, signal.default_int_handler)
   # Not print: its buffer may be locked by what the signal interrupted.
   os.write(2, (signal.Signals(number).name + _SAID).encode())
   raise Stopped(number)

@@ -1,8 +1,8 @@
 """Runs an experiment's runs as processes of `mla_jax.main`: side by side, resumable."""
 
 from collections.abc import Callable, Mapping, Sequence
-import concurrent.futures
 import dataclasses
+import functools
 import json
 import pathlib
 import queue
@@ -16,7 +16,7 @@ from mla_jax.data import prepared
 from mla_jax.errors import UserError
 from mla_jax.experiments import outcomes as outcomes_lib
 from mla_jax.experiments import plan
-from mla_jax.experiments.children import Children, threads
+from mla_jax.experiments.children import Children, side_by_side
 from mla_jax.experiments.outcomes import Outcome
 from mla_jax.experiments.plan import PlannedRun
 from mla_jax.log import logger
@@ -134,10 +134,8 @@ def _run_side_by_side(
   jobs = max(1, min(jobs, len(to_do)))
   for share in _shares(cores.available(), jobs):
     shares.put(share)
-  with threads(jobs) as (pool, children):
-    started = [pool.submit(_run, children, shares, job) for job in to_do]
-    for future in concurrent.futures.as_completed(started):
-      done(future.result())
+  tasks = [functools.partial(_run, shares=shares, job=job) for job in to_do]
+  side_by_side(tasks, jobs, done)
 
 
 def _run(children: Children, shares: "queue.Queue[list[int]]", job: _Job) -> Outcome:
