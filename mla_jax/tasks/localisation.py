@@ -217,11 +217,14 @@ def _similarity(
 ) -> Float[Array, "B W"]:
   """The mean over the levels of the cosine of a window and the query."""
   query = {"global": text.global_embedding, "segment": text.segment_embedding[:, 0]}
-  cosines = [
-      jnp.einsum("bwe,be->bw", module.window_embeddings(video, inside, level=level), query[level])
-      for level in levels
-  ]
-  return jnp.stack(cosines).mean(axis=0)
+
+  def cosine(level: str) -> jax.Array:
+    windows = module.window_embeddings(video, inside, level=level)
+    # As in the losses: neighbouring windows differ by little.
+    highest = jax.lax.Precision.HIGHEST
+    return jnp.einsum("bwe,be->bw", windows, query[level], precision=highest)
+
+  return jnp.stack([cosine(level) for level in levels]).mean(axis=0)
 
 
 def _levels(losses: LossSettings) -> list[str]:
