@@ -5,8 +5,8 @@
 The programs are compiled for v5e pods of 16 to 256 chips, by the compiler a TPU would use, and XLA
 tells what they allocate. Prints one line a program; with --write the table of docs/scaling.md is
 made from them, after every program; rows made by other code or compilers do not stay beside new
-ones. Everything takes more than an hour on two cores, most of it the dense losses on 256 chips:
---only, --impl, --chips, --batches and --missing choose.
+ones. Everything takes about an hour on two cores, most of it the dense losses on 256 chips: --only,
+--impl, --chips, --batches and --missing choose.
 """
 
 from collections.abc import Callable, Sequence
