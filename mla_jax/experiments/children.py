@@ -78,11 +78,14 @@ def side_by_side(
   """
   children = Children()
   events: _Events = queue.SimpleQueue()
-  with _queued_signals(events), concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-    for task in tasks:
-      pool.submit(task, children).add_done_callback(events.put)
-    left = len(tasks)
+  # `put` is made for use in signal handlers.
+  queued = _handled(lambda number, frame: events.put(number))
+  with queued, concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+    left = 0
     try:
+      for task in tasks:
+        pool.submit(task, children).add_done_callback(events.put)
+        left += 1
       while left:
         event = events.get()
         if isinstance(event, int):
@@ -107,15 +110,9 @@ def _wait(left: int, events: _Events, children: Children) -> None:
 
 
 @contextlib.contextmanager
-def _queued_signals(events: _Events) -> Iterator[None]:
-  with _handled(lambda number, frame: events.put(number)):  # Made for use in signal handlers.
-    yield
-
-
-@contextlib.contextmanager
 def exit_on_signals() -> Iterator[None]:
   """Ctrl-C and SIGTERM leave the block by `Stopped`, with one line and a shell's exit code."""
-  with _handled(_stop):
+  with _handled(_stop_at_once):
     try:
       yield
     except Stopped as stopped:
@@ -132,8 +129,15 @@ def _handled(handler: Callable[[int, types.FrameType | None], object]) -> Iterat
       signal.signal(number, before)
 
 
-def _stop(number: int, frame: types.FrameType | None = None) -> NoReturn:
+def _stop_at_once(number: int, frame: types.FrameType | None) -> NoReturn:
   del frame
+  # A scheduler may repeat itself, a user who does so is impatient.
+  signal.signal(signal.SIGTERM, signal.SIG_IGN)
+  signal.signal(signal.SIGINT, signal.default_int_handler)
+  _stop(number)
+
+
+def _stop(number: int) -> NoReturn:
   # Not print: its buffer may be locked by what the signal interrupted.
   os.write(2, (signal.Signals(number).name + _SAID).encode())
   raise Stopped(number)
