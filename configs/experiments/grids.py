@@ -54,15 +54,18 @@ def retrieval_levels() -> tuple[Cell, ...]:
 def timed_retrieval(steps: int) -> tuple[Cell, ...]:
   """`retrieval_levels` of a config that pairs by times, and what tells why one is ahead.
 
-  Both levels ranked by the sum of their scores; without times; the global one with twice the steps.
+  Both levels ranked by the sum of their scores; the segments' and both without times, likewise; the
+  global one with twice the steps.
   """
-  level_global, level_segment, both = retrieval_levels()
+  level_global, segment, both = retrieval_levels()
   return (
       level_global,
-      level_segment,
+      segment,
       both,
       Cell("both_by_both", {"eval.segment_score": 1.0}),
-      Cell("both_latent", LATENT | {"eval.segment_score": 0.0}),
+      Cell("segment_latent", LATENT | segment.overrides),
+      Cell("both_latent", LATENT | both.overrides),
+      Cell("both_latent_by_both", LATENT | {"eval.segment_score": 1.0}),
       Cell("global_twice_the_steps", {**level_global.overrides, "train.steps": 2 * steps}),
   )
 
