@@ -54,18 +54,19 @@ def retrieval_levels() -> tuple[Cell, ...]:
 def timed_retrieval(steps: int) -> tuple[Cell, ...]:
   """`retrieval_levels` of a config that pairs by times, and what tells why one is ahead.
 
-  Both levels ranked by the sum of their scores; the segments' and both without times, likewise; the
-  global one with twice the steps.
+  `..._by_both` is ranked by the sum of both scores; `..._latent` trains without times. The global
+  level also has twice the steps.
   """
-  level_global, segment, both = retrieval_levels()
+  level_global, level_segment, both = retrieval_levels()
+  by_both = {"eval.segment_score": 1.0}
   return (
       level_global,
-      segment,
+      level_segment,
       both,
-      Cell("both_by_both", {"eval.segment_score": 1.0}),
-      Cell("segment_latent", LATENT | segment.overrides),
+      Cell("both_by_both", by_both),
+      Cell("segment_latent", LATENT | level_segment.overrides),
       Cell("both_latent", LATENT | both.overrides),
-      Cell("both_latent_by_both", LATENT | {"eval.segment_score": 1.0}),
+      Cell("both_latent_by_both", LATENT | by_both),
       Cell("global_twice_the_steps", {**level_global.overrides, "train.steps": 2 * steps}),
   )
 

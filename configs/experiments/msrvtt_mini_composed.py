@@ -1,7 +1,7 @@
 """Which level of alignment pays where segments differ: clips of three real videos each.
 
-Segments are trained by times and ranked by their latent score: whole paragraphs have to find whole
-clips, whose times are not known. Chosen on clips of videos kept out of training; --eval_split=test
+Segments are trained by times, in `..._latent` without, and ranked by their latent score: whole
+paragraphs have to find whole clips, whose times are not known. Chosen on clips of videos kept out of training; --eval_split=test
 reports, once. `...:debug` is tiny.
 """
 
