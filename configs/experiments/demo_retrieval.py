@@ -1,8 +1,8 @@
 """Which level of alignment pays where segments are known and matter: retrieval on the demo.
 
 Segments are trained by times, in `..._latent` without, and ranked by their latent score: whole
-paragraphs have to find whole clips, whose times are not known. Chosen on clips kept out of training; --eval_split=test reports,
-once. `...:debug` is tiny.
+paragraphs have to find whole clips, whose times are not known. Chosen on clips kept out of
+training; --eval_split=test reports, once. `...:debug` is tiny.
 """
 
 from configs import demo

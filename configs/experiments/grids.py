@@ -64,8 +64,8 @@ def timed_retrieval(steps: int) -> tuple[Cell, ...]:
       level_segment,
       both,
       Cell("both_by_both", by_both),
-      Cell("segment_latent", LATENT | level_segment.overrides),
-      Cell("both_latent", LATENT | both.overrides),
+      Cell("segment_latent", {**LATENT, **level_segment.overrides}),
+      Cell("both_latent", {**LATENT, **both.overrides}),
       Cell("both_latent_by_both", LATENT | by_both),
       Cell("global_twice_the_steps", {**level_global.overrides, "train.steps": 2 * steps}),
   )

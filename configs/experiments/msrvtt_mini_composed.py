@@ -1,8 +1,8 @@
 """Which level of alignment pays where segments differ: clips of three real videos each.
 
 Segments are trained by times, in `..._latent` without, and ranked by their latent score: whole
-paragraphs have to find whole clips, whose times are not known. Chosen on clips of videos kept out of training; --eval_split=test
-reports, once. `...:debug` is tiny.
+paragraphs have to find whole clips, whose times are not known. Chosen on clips of videos kept out
+of training; --eval_split=test reports, once. `...:debug` is tiny.
 """
 
 from configs import msrvtt_mini_composed
