@@ -114,8 +114,13 @@ class Retrieval(Task):
 
 
 def _check_trained(losses: LossSettings, sizes: Sizes, *, regresses: bool) -> None:
-  """Raises UserError unless one of the scores that rank is trained."""
+  """Raises UserError unless a score that ranks is trained, and the segments' if it is one."""
   weight, aligns_segments = losses.global_weight, losses.segment_weight > 0
+  if weight and sizes.segment_score and not aligns_segments:
+    raise UserError(
+        f"eval.segment_score={sizes.segment_score}, loss.segment_weight={losses.segment_weight}:"
+        " the segments' score is not trained: set it to 0, or train with segment_weight above 0"
+    )
   by_segments = aligns_segments and sizes.segment_score
   if weight or by_segments or (regresses and sizes.regression_score):
     return

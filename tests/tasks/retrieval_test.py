@@ -151,6 +151,10 @@ REGRESSES = OFF | {"model.video.regressor_hidden": 8}
         (OFF | {"eval.segment_score": 100.0}, "nothing aligns"),
         ({"loss.global_weight": 0.0}, r"global_weight=0.0, eval.segment_score=0.0: .*, e.g. 100"),
         (REGRESSES, r"global_weight=0.0, eval.regression_score=0.0: .*set eval.regression_score"),
+        (
+            {"loss.segment_weight": 0.0, "eval.segment_score": 100.0},
+            r"segment_score=100.0, loss.segment_weight=0.0: .*not trained: set it to 0",
+        ),
     ],
 )
 def test_what_ranks_must_be_trained(changes: dict[str, Any], said: str) -> None:
