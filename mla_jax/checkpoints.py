@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 import orbax.checkpoint as ocp
 
 from mla_jax import agreement, config_lib, processes, sharding
-from mla_jax.errors import UserError
+from mla_jax.errors import UserError, check_numbers
 from mla_jax.retention import LastAndBest
 from mla_jax.train_state import TrainState
 
@@ -51,8 +51,7 @@ class Checkpointer:
       metric: str | None = None,
       read_only: bool = False,
   ) -> None:
-    if keep_last < 1:
-      raise UserError(f"train.keep_last={keep_last}: must be at least 1")
+    check_numbers("train", {"keep_last": keep_last}, {"at least 1": ("keep_last",)})
     self._directory = pathlib.Path(directory).absolute()
     self._policy = LastAndBest(keep_last, metric)
     absl_logging.get_absl_logger().addFilter(_quiet)

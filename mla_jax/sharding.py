@@ -16,7 +16,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 import numpy as np
 
-from mla_jax.errors import UserError
+from mla_jax.errors import UserError, check_numbers
 
 AXES = ("data", "fsdp")
 
@@ -95,11 +95,9 @@ def rules_from_config(config: ConfigDict) -> Rules:
   """`config.sharding.rules`: (regex, "fsdp") or (regex, axes of each dimension) pairs.
 
   Raises:
-    UserError: an entry of another form.
+    UserError: an entry of another form, or a negative `min_size`.
   """
-  size = config.min_size
-  if size < 0:
-    raise UserError(f"sharding.min_size={size}: must be 0 or more")
+  check_numbers("sharding", config, {"0 or more": ("min_size",)})
   rules: list[tuple[str, PartitionSpec | Fsdp]] = []
   for rule in config.rules:
     pattern, where = rule if isinstance(rule, tuple) and len(rule) == 2 else (None, None)
@@ -108,7 +106,7 @@ def rules_from_config(config: ConfigDict) -> Rules:
           f"sharding.rules: {rule!r}: write (regex, 'fsdp'), (regex, (axis or None, ...)) or "
           "(regex, ()) for a parameter on every device"
       )
-    rules.append((pattern, Fsdp(size) if where == "fsdp" else PartitionSpec(*where)))
+    rules.append((pattern, Fsdp(config.min_size) if where == "fsdp" else PartitionSpec(*where)))
   return tuple(rules)
 
 

@@ -29,7 +29,7 @@ from mla_jax.data.prepared import fingerprint
 from mla_jax.data.sources import Source
 from mla_jax.data.subtitles import check_prepared
 from mla_jax.data.text_states import DistinctTexts
-from mla_jax.errors import UserError
+from mla_jax.errors import UserError, check_numbers
 from mla_jax.intervals import Every
 from mla_jax.log import logger
 from mla_jax.metrics import MetricAccumulator
@@ -163,9 +163,8 @@ def make_training(run: Run, sources: tuple[Source, ...]) -> Training:
 
 def check_rows(rows: int, config: ConfigDict, mesh: Mesh) -> None:
   """Raises UserError unless the rows divide over devices and micro-batches."""
+  check_numbers("train", config.train, {"at least 1": ("micro_batches",)})
   parts = config.train.micro_batches
-  if parts < 1:
-    raise UserError(f"train.micro_batches={parts}: must be at least 1")
   if rows % (mesh.size * parts):
     micro = f" times train.micro_batches={parts}" if parts > 1 else ""
     raise UserError(

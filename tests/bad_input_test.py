@@ -30,6 +30,8 @@ RETRIEVAL = "msrvtt_mini_retrieval.py:debug"
         ({"model.text.layers": -2}, "model.text.layers=-2: must be 0 or more"),
         ({"model.text.vocab_size": 10}, "vocab_size"),
         ({"mesh.fsdp": 3}, "mesh"),
+        ({"train.micro_batches": 0}, "train.micro_batches=0: must be at least 1"),
+        ({"sharding.min_size": -1}, "sharding.min_size=-1: must be 0 or more"),
         ({"train.micro_batches": 3}, "16 rows do not divide over 8 devices times train.micro"),
     ],
 )
