@@ -212,8 +212,10 @@ def evaluation() -> ConfigDict:
       # Localisation: "windows" (R@n at IoU), "didemo" (21 moments), "qvhighlights" or "nextgqa".
       "moments": "windows",
       "nms": 0.5,  # Localisation: of two windows that overlap by more IoU the better one counts.
-      "segment_score": 0.0,  # Retrieval: weight of the segments' score beside the global cosine.
-      "regression_score": 0.0,  # Likewise of the cosine between the regressor's guess and a text.
+      # Retrieval is ranked by the mean of three scores; their weights: of the global cosine,
+      "global_score": 1.0,
+      "segment_score": 0.0,  # of the segments' score,
+      "regression_score": 0.0,  # of the cosine between the regressor's guess and a text.
       # Retrieval: "dual_softmax", "sinkhorn": rows beside the plain ones; they see all queries.
       "rescoring": (),
   })

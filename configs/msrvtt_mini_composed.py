@@ -38,7 +38,7 @@ def get_config(arg: str | None = None) -> ConfigDict:
   loss.segment_pairing = "timed"
   # A third of a clip holds two of its six segments: an IoU of a half at best.
   loss.overlap_upper, loss.overlap_lower = 0.3, 0.1
-  # So much of it that the global cosine no longer counts, which only takes from it (dev).
-  config.eval.segment_score = 100.0
+  # The segments' score alone: the global cosine only takes from it (dev).
+  config.eval.global_score, config.eval.segment_score = 0.0, 1.0
   config.train.steps = 400
   return variants.debug(config) if args.debug else config

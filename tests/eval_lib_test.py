@@ -41,11 +41,12 @@ def test_no_evaluation_changes_what_was_trained(tmp_path: pathlib.Path, key: str
 def test_a_checkpoint_of_questions_is_ranked_by_what_it_aligned(tmp_path: pathlib.Path) -> None:
   name, task = "msrvtt_mini_qa.py:debug", {"task": "retrieval"}
   asked(tmp_path, name, {}, **task)
-  asked(tmp_path, name, SEGMENTS, **task, eval__segment_score="100")
-  with pytest.raises(UserError, match=r"the global cosine that ranks .*: set eval.segment_score"):
+  by_segments = {"eval__global_score": "0", "eval__segment_score": "1"}
+  asked(tmp_path, name, SEGMENTS, **task, **by_segments)
+  with pytest.raises(UserError, match=r"global_score=1.0, loss.global_weight=0: .* not trained"):
     asked(tmp_path, name, SEGMENTS, **task)
-  with pytest.raises(UserError, match="nothing aligns"):
-    asked(tmp_path, name, NOT_ALIGNED, **task, eval__segment_score="100")
+  with pytest.raises(UserError, match=r"segment_score=1.0, loss.segment_weight=0: .* not trained"):
+    asked(tmp_path, name, NOT_ALIGNED, **task, **by_segments)
 
 
 def test_candidates_are_chosen_by_a_cosine_that_was_trained(tmp_path: pathlib.Path) -> None:
@@ -55,7 +56,7 @@ def test_candidates_are_chosen_by_a_cosine_that_was_trained(tmp_path: pathlib.Pa
   said = r"^eval.scoring='contrastive': .* loss.global_weight=0.0"
   with pytest.raises(UserError, match=said):
     asked(tmp_path, "nextqa.py:debug", SEGMENTS, **scoring)
-  segments = SEGMENTS | {"eval.segment_score": 100.0}
+  segments = SEGMENTS | {"eval.global_score": 0.0, "eval.segment_score": 1.0}
   with pytest.raises(UserError, match=said):
     asked(tmp_path, "msrvtt_mini_retrieval.py:debug", segments, **scoring, task=CHOICE["task"])
 

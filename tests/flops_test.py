@@ -28,7 +28,7 @@ def _config(task: str, changes: dict[str, Any]) -> Any:
 
 PIXELS = {"model.video.kind": "pixels", "data.image_size": 64, "model.video.motion": True}
 NOT_ALIGNED = {"loss.global_weight": 0.0, "loss.segment_weight": 0.0}
-SEGMENTS = {"loss.global_weight": 0.0, "eval.segment_score": 100.0}
+SEGMENTS = {"loss.global_weight": 0.0, "eval.global_score": 0.0, "eval.segment_score": 1.0}
 BERT = {"model.text.kind": "bert", "model.text.width": 384}
 REGRESSOR = BERT | {"model.text.identity_heads": True, "model.video.regressor_hidden": 2048}
 FROZEN = BERT | {"model.text.frozen_layers": 0, "model.text.pretrained": "a folder"}

@@ -5,7 +5,11 @@ from ml_collections import ConfigDict
 from mla_jax.experiments.plan import Cell, Experiment
 
 LATENT = {"loss.segment_pairing": "latent"}
-_OFF_GLOBAL, _OFF_SEGMENT = {"loss.global_weight": 0.0}, {"loss.segment_weight": 0.0}
+OFF_GLOBAL, OFF_SEGMENT = {"loss.global_weight": 0.0}, {"loss.segment_weight": 0.0}
+_BY_GLOBAL, _BY_SEGMENTS, _BY_BOTH = (
+    {"eval.global_score": of_global, "eval.segment_score": of_segments}
+    for of_global, of_segments in ((1.0, 0.0), (0.0, 1.0), (1.0, 1.0))
+)
 
 
 def chosen(args: ConfigDict, *more: str) -> str:
@@ -41,40 +45,41 @@ def retrieval(title: str, config: str, cells: tuple[Cell, ...], args: ConfigDict
 def retrieval_levels() -> tuple[Cell, ...]:
   """The global level alone and the segments' alone, each ranked by its own score, and both.
 
-  Both are ranked by the global cosine.
+  "both" is ranked by the global cosine, "both_by_both" by the mean of both scores.
   """
   return (
-      Cell("global", _OFF_SEGMENT | {"eval.segment_score": 0.0}),
-      # So much of it that the global cosine, which nothing trains, is noise beside it.
-      Cell("segment", _OFF_GLOBAL | {"eval.segment_score": 100.0}),
-      Cell("both", {"eval.segment_score": 0.0}),
+      Cell("global", {**OFF_SEGMENT, **_BY_GLOBAL}),
+      Cell("segment", {**OFF_GLOBAL, **_BY_SEGMENTS}),
+      Cell("both", _BY_GLOBAL),
+      Cell("both_by_both", _BY_BOTH),
   )
 
 
 def timed_retrieval(steps: int) -> tuple[Cell, ...]:
   """`retrieval_levels` of a config that pairs by times, and what tells why one is ahead.
 
-  `..._by_both` is ranked by the sum of both scores; `..._latent` trains without times. The global
-  level also has twice the steps.
+  "both_by_segments" trains both and is ranked by the segments' score, `..._latent` trains without
+  times. The global level also has twice the steps.
   """
-  level_global, level_segment, both = retrieval_levels()
-  by_both = {"eval.segment_score": 1.0}
+  level_global, level_segment, both, by_both = retrieval_levels()
   return (
       level_global,
       level_segment,
       both,
-      Cell("both_by_both", by_both),
+      by_both,
+      Cell("both_by_segments", _BY_SEGMENTS),
       Cell("segment_latent", {**LATENT, **level_segment.overrides}),
       Cell("both_latent", {**LATENT, **both.overrides}),
-      Cell("both_latent_by_both", LATENT | by_both),
+      Cell("both_latent_by_both", {**LATENT, **by_both.overrides}),
+      Cell("both_latent_by_segments", {**LATENT, **_BY_SEGMENTS}),
       Cell("global_twice_the_steps", {**level_global.overrides, "train.steps": 2 * steps}),
   )
 
 
-def latent_variants(both: str) -> tuple[Cell, ...]:
-  """The cell `both`, whose latent pairing is "softmax", with each of the others."""
+def latent_variants(cell: Cell) -> tuple[Cell, ...]:
+  """The cell, whose latent pairing is "softmax", with each of the others."""
   return tuple(
-      Cell(f"{both}_{name}", LATENT | {"loss.segment_variant": name})
+      Cell(f"{cell.name}_{name}", {**cell.overrides, **LATENT, "loss.segment_variant": name})
       for name in ("max", "sinkhorn", "mil_nce")
   )
 
@@ -83,13 +88,13 @@ def question_levels(path: str, args: ConfigDict) -> tuple[Cell, ...]:
   """Each level beside the task, both, neither ("task"), and the twin without video."""
   return (
       Cell("no_video", config=f"{path}:{chosen(args, 'no_video')}"),
-      Cell("task", _OFF_GLOBAL | _OFF_SEGMENT),
-      Cell("task_global", _OFF_SEGMENT),
-      Cell("task_segment", _OFF_GLOBAL),
+      Cell("task", OFF_GLOBAL | OFF_SEGMENT),
+      Cell("task_global", OFF_SEGMENT),
+      Cell("task_segment", OFF_GLOBAL),
       Cell("task_both"),
   )
 
 
 def untimed_questions() -> tuple[Cell, ...]:
   """The segments' level beside questions, and both levels, with no time known to it."""
-  return (Cell("task_segment_latent", _OFF_GLOBAL | LATENT), Cell("task_both_latent", LATENT))
+  return (Cell("task_segment_latent", OFF_GLOBAL | LATENT), Cell("task_both_latent", LATENT))

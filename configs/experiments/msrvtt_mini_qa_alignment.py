@@ -17,7 +17,7 @@ def get_experiment(arg: str | None = None) -> Experiment:
       cells=(
           Cell("task", _both_weigh(0.0)),
           Cell("task_both"),
-          *grids.latent_variants("task_both"),
+          *grids.latent_variants(Cell("task_both")),
           *(Cell(f"task_both_weight_{weight:g}", _both_weigh(weight)) for weight in (0.05, 2.0)),
       ),
       seeds=grids.seeds(args),

@@ -1,5 +1,7 @@
 """Which level of alignment pays in retrieval, and which pairing of segments.
 
+`segment_...` are the segments alone, ranked by their own score, `both_...` what the segments do for
+the global cosine.
 Chosen on the videos kept out of training; --eval_split=validate reports, once. `...:minilm` has the
 pretrained text encoder (--config.model.text.pretrained=DIR), `...:pixels` reads frames, `...:debug`
 is tiny.
@@ -12,18 +14,29 @@ from mla_jax.experiments.plan import Cell, Experiment
 
 def get_experiment(arg: str | None = None) -> Experiment:
   args = parse_arg(arg, pixels=False, minilm=False, debug=False)
+  levels = _, segment, both, _ = grids.retrieval_levels()  # The config's pairing is `latent`.
   return grids.retrieval(
       title=f"Levels of alignment, text-to-video retrieval on msrvtt_mini, {grids.inputs(args)}",
       config=f"configs/msrvtt_mini_retrieval.py:{grids.chosen(args)}",
       cells=(
-          *grids.retrieval_levels(),  # The config's pairing is `latent`.
-          Cell("both_timed", {"loss.segment_pairing": "timed"}),
-          Cell("both_timed_latent", {"loss.segment_pairing": "timed+latent"}),
-          *grids.latent_variants("both"),
+          *levels,
+          *(cell for level in (segment, both) for cell in _paired_otherwise(level)),
           *(
-              Cell(f"both_weight_{weight:g}", grids.LATENT | {"loss.segment_weight": weight})
+              Cell(f"both_weight_{weight:g}", {**both.overrides, "loss.segment_weight": weight})
               for weight in (0.1, 2.0)  # "both" has 0.5.
           ),
       ),
       args=args,
+  )
+
+
+def _paired_otherwise(level: Cell) -> tuple[Cell, ...]:
+  """The level with times, with times and without, and with the other variants of `latent`."""
+  pairings = {"timed": "timed", "timed_latent": "timed+latent"}
+  return (
+      *(
+          Cell(f"{level.name}_{name}", {**level.overrides, "loss.segment_pairing": pairing})
+          for name, pairing in pairings.items()
+      ),
+      *grids.latent_variants(level),
   )

@@ -23,7 +23,7 @@ Embeddings: TypeAlias = Any  # What a task's loss reads of the rows of a batch: 
 SCORINGS = ("head", "contrastive")
 _EVAL_NUMBERS = {
     "at least 1": ("batch_size", "bootstrap"),
-    "0 or more": ("examples", "segment_score", "regression_score"),
+    "0 or more": ("examples", "global_score", "segment_score", "regression_score"),
 }
 
 
@@ -60,7 +60,8 @@ class Sizes:
     text_segments: M.
     batch: rows of an evaluation batch.
     resamples: of the bootstrap.
-    segment_score: of retrieval, the weight of the segments' score beside the global cosine.
+    global_score: of retrieval, the weight of the global cosine in the mean of scores that ranks.
+    segment_score: likewise of the segments' score.
     regression_score: likewise of the cosine of the regressor's guess and a text.
     rescoring: of retrieval, what gets rows of its own, see `evals.rescoring`.
     candidates: K, room for a question's.
@@ -75,6 +76,7 @@ class Sizes:
   text_segments: int
   batch: int
   resamples: int
+  global_score: float
   segment_score: float
   regression_score: float
   rescoring: tuple[str, ...]
@@ -101,6 +103,7 @@ class Sizes:
         text_segments=config.data.text_segments,
         batch=config.eval.batch_size,
         resamples=config.eval.bootstrap,
+        global_score=config.eval.global_score,
         segment_score=config.eval.segment_score,
         regression_score=config.eval.regression_score,
         rescoring=tuple(config.eval.rescoring),

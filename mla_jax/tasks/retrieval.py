@@ -1,9 +1,9 @@
 """Text-video retrieval: alignment is the task's own loss, the embeddings are the index.
 
-The score of a text and a video is the cosine of their global embeddings. That of the regressor's
-guess can be averaged with it (`eval.regression_score`) and `eval.segment_score` times their
-segments' latent score be added. The ways of rescoring that `eval.rescoring` names get rows of their
-own; the main score knows nothing of them.
+The score of a text and a video is a weighted mean: of the cosine of their global embeddings
+(`eval.global_score`), of that of the regressor's guess (`eval.regression_score`) and of their
+segments' latent score (`eval.segment_score`). The ways of rescoring that `eval.rescoring` names get
+rows of their own; the main score knows nothing of them.
 """
 
 from collections.abc import Callable
@@ -53,7 +53,7 @@ class Retrieval(Task):
 
   @classmethod
   def from_config(cls, config: ConfigDict) -> "Retrieval":
-    """Raises UserError for a model without video, or where no score that ranks is trained."""
+    """Raises UserError for a model without video, or where a score that ranks is not trained."""
     if not config.model.use_video:
       raise UserError("model.use_video=False: retrieval needs the video; QA alone can do without")
     losses, sizes = LossSettings.from_config(config.loss), Sizes.from_config(config)
@@ -75,13 +75,7 @@ class Retrieval(Task):
     return align(self.losses, *embeddings, scales, batch, mesh)
 
   def evaluator(self, model: MLA, mesh: jax.sharding.Mesh, reader: Reader) -> Evaluate:
-    sizes, with_segments = self.sizes, self.sizes.segment_score > 0
-    if sizes.regression_score and not model.regresses:
-      raise UserError(
-          f"eval.regression_score={sizes.regression_score}: the model has no regressor: set it to 0"
-          " (or model.video.regressor_hidden, and train)"
-      )
-
+    sizes = self.sizes
     embed_video, embed_text = _embedders(model, sizes)
     score = segment_scores.scorer(self.losses.segment_variant, self.losses.segment_temperature)
 
@@ -97,10 +91,12 @@ class Retrieval(Task):
       others = _distractors(reader, texts, functools.partial(texts_of, params, texts))
       ranked = _Ranked.by_global(text, video, owner, others)
       rows: dict[str, Any] = {}
-      if with_segments:
+      if sizes.segment_score:
         scale = apply(model, params, lambda module: module.scales().segment_log_scale)
-        both = functools.partial(_both_levels, video, score, scale, sizes.segment_score)
-        rows = ranked.summarise(sizes.resamples, "_global_only")
+        share = _share(sizes, sizes.segment_score)
+        both = functools.partial(_both_levels, video, score, scale, share)
+        if share < 1:
+          rows = ranked.summarise(sizes.resamples, "_global_only")
         ranked = _Ranked.by_scores(both(text), owner, both(others) if others else None)
       rows = ranked.summarise(sizes.resamples) | rows
       if sizes.rescoring:
@@ -114,26 +110,21 @@ class Retrieval(Task):
 
 
 def _check_trained(losses: LossSettings, sizes: Sizes, *, regresses: bool) -> None:
-  """Raises UserError unless a score that ranks is trained, and the segments' if it is one."""
-  weight, aligns_segments = losses.global_weight, losses.segment_weight > 0
-  if weight and sizes.segment_score and not aligns_segments:
-    raise UserError(
-        f"eval.segment_score={sizes.segment_score}, loss.segment_weight={losses.segment_weight}:"
-        " the segments' score is not trained: set it to 0, or train with segment_weight above 0"
-    )
-  by_segments = aligns_segments and sizes.segment_score
-  if weight or by_segments or (regresses and sizes.regression_score):
-    return
-  if not aligns_segments and not regresses:
-    raise UserError(
-        f"loss.global_weight={weight}, loss.segment_weight={losses.segment_weight}: nothing aligns"
-        " videos and texts, to find one by the other: train with one of them above 0"
-    )
-  key = "eval.segment_score" if aligns_segments else "eval.regression_score"
-  raise UserError(
-      f"loss.global_weight={weight}, {key}=0.0: the global cosine that ranks is not trained: set"
-      f" {key}, e.g. 100, or train with loss.global_weight above 0"
-  )
+  """Raises UserError unless something ranks, and each score that does is trained."""
+  trained = {
+      "global_score": ("loss.global_weight", losses.global_weight > 0),
+      "regression_score": ("model.video.regressor_hidden", regresses),
+      "segment_score": ("loss.segment_weight", losses.segment_weight > 0),
+  }
+  weights = {score: getattr(sizes, score) for score in trained}
+  for score, (by, is_trained) in trained.items():
+    if weights[score] and not is_trained:
+      raise UserError(
+          f"eval.{score}={weights[score]}, {by}=0: this score ranks and is not trained: set it to"
+          f" 0 (and another of {', '.join(trained)} above), or train with {by} above 0"
+      )
+  if not any(weights.values()):
+    raise UserError(f"eval: {', '.join(trained)} are all 0: nothing ranks: set one above 0")
 
 
 # "whole" [B, E]; with segments "parts" [B, N, E] and "real" [B, N].
@@ -161,20 +152,25 @@ def _embedders(model: MLA, sizes: Sizes) -> tuple[Embed, Embed]:
 
 
 def _embedded(encoded: Encoded, sizes: Sizes) -> Embedded:
-  embedded = {"whole": _whole(encoded, sizes.regression_score)}
+  embedded = {"whole": _whole(encoded, sizes)}
   if not sizes.segment_score:
     return embedded
   return embedded | {"parts": encoded.segment_embedding, "real": encoded.segment_mask}
 
 
-def _whole(encoded: Encoded, weight: float) -> jax.Array:
-  """`[B, E]`; `[B, 2 E]` whose products are means of two cosines, the regressor's `weight`ed."""
-  whole = encoded.global_embedding
-  if not weight:
+def _whole(encoded: Encoded, sizes: Sizes) -> jax.Array:
+  """`[B, E]`, with a regressor `[B, 2 E]`, whose products are the shares of both cosines, added."""
+  whole = math.sqrt(_share(sizes, sizes.global_score)) * encoded.global_embedding
+  if not sizes.regression_score:
     return whole
-  assert encoded.pretrained is not None  # `evaluator` refuses a model without.
-  both = jnp.concatenate([whole, math.sqrt(weight) * encoded.pretrained], axis=-1)
-  return both / math.sqrt(1.0 + weight)
+  assert encoded.pretrained is not None  # `_check_trained` refuses a model without.
+  regressed = math.sqrt(_share(sizes, sizes.regression_score)) * encoded.pretrained
+  return jnp.concatenate([whole, regressed], axis=-1)
+
+
+def _share(sizes: Sizes, weight: float) -> float:
+  """What a score of that weight counts for in their mean."""
+  return weight / (sizes.global_score + sizes.regression_score + sizes.segment_score)
 
 
 def _distractors(
@@ -189,11 +185,11 @@ def _distractors(
 
 
 def _both_levels(
-    video: Embedded, score: Any, log_scale: jax.Array, weight: float, text: Embedded
+    video: Embedded, score: Any, log_scale: jax.Array, share: float, text: Embedded
 ) -> np.ndarray:
-  """Scores [Q, V]: the global cosine and `weight` times the segments' score."""
+  """Scores [Q, V]: the products of what is whole, and the segments' score times its share."""
   parts = segment_scores.score_all(score, text, video, log_scale)
-  return text["whole"] @ video["whole"].T + weight * parts
+  return text["whole"] @ video["whole"].T + share * parts
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Retrieval's evaluation of a model: its rows against numpy on the embeddings it collected."""
 
 from collections.abc import Mapping
+import itertools
 import pathlib
 from typing import Any
 
@@ -9,7 +10,6 @@ import numpy as np
 import pytest
 
 from configs import common
-from configs.experiments import grids
 from mla_jax import config_lib, train_step
 from mla_jax import run as run_lib
 from mla_jax.errors import UserError
@@ -135,26 +135,23 @@ def test_the_cosine_of_the_regressor_is_weighted_in(data, tmp_path, monkeypatch)
   np.testing.assert_allclose(np.linalg.norm(whole[2], axis=1), 1.0, atol=1e-5)
 
 
-def test_the_score_of_a_regressor_that_is_not_there_is_one_line(data, tmp_path) -> None:
-  with pytest.raises(UserError, match=r"regression_score=0.5: the model has no regressor"):
-    evaluate(data, tmp_path, regression_score=0.5)
-
-
-OFF = {"loss.global_weight": 0.0, "loss.segment_weight": 0.0}
-REGRESSES = OFF | {"model.video.regressor_hidden": 8}
+SEGMENTS = {"loss.global_weight": 0.0, "eval.global_score": 0.0, "eval.segment_score": 1.0}
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        (OFF, r"loss.global_weight=0.0, loss.segment_weight=0.0: nothing aligns.*above 0"),
-        (OFF | {"eval.segment_score": 100.0}, "nothing aligns"),
-        ({"loss.global_weight": 0.0}, r"global_weight=0.0, eval.segment_score=0.0: .*, e.g. 100"),
-        (REGRESSES, r"global_weight=0.0, eval.regression_score=0.0: .*set eval.regression_score"),
         (
-            {"loss.segment_weight": 0.0, "eval.segment_score": 100.0},
-            r"segment_score=100.0, loss.segment_weight=0.0: .*not trained: set it to 0",
+            {"loss.global_weight": 0.0},
+            r"eval.global_score=1.0, loss.global_weight=0: .*not trained.*set it to 0 ",
         ),
+        (
+            {"loss.segment_weight": 0.0, "eval.segment_score": 3.0},
+            r"eval.segment_score=3.0, loss.segment_weight=0: .*not trained.*segment_weight above 0",
+        ),
+        (SEGMENTS | {"loss.segment_weight": 0.0}, "eval.segment_score=1.0, loss.segment_weight=0"),
+        ({"eval.regression_score": 0.5}, "regression_score=0.5, model.video.regressor_hidden=0"),
+        ({"eval.global_score": 0.0}, "are all 0: nothing ranks"),
     ],
 )
 def test_what_ranks_must_be_trained(changes: dict[str, Any], said: str) -> None:
@@ -170,11 +167,40 @@ def test_what_ranks_must_be_trained(changes: dict[str, Any], said: str) -> None:
     [
         {},
         {"loss.segment_weight": 0.0},
-        grids.retrieval_levels()[1].overrides,
-        REGRESSES | {"eval.regression_score": 0.5},
+        SEGMENTS,
+        {
+            "loss.global_weight": 0.0,
+            "loss.segment_weight": 0.0,
+            "model.video.regressor_hidden": 8,
+            "eval.global_score": 0.0,
+            "eval.regression_score": 0.5,
+        },
     ],
 )
 def test_one_trained_score_will_do(changes: dict[str, Any]) -> None:
   config = common.base("test", "retrieval")
   config.update_from_flattened_dict(changes)
   retrieval.Retrieval.from_config(config)
+
+
+def test_scores_are_averaged_by_their_weights(data, tmp_path) -> None:
+  """The global cosine, the regressor's and the segments' score, each alone and all."""
+
+  def score(name: str, of_global: float, regression: float, segment: float):
+    evaluation, _ = evaluate(
+        data,
+        tmp_path / name,
+        REGRESSOR,
+        global_score=of_global,
+        regression_score=regression,
+        segment_score=segment,
+    )
+    return evaluation
+
+  alone = [score(str(i), *weights).similarity for i, weights in enumerate(np.eye(3).tolist())]
+  mixed = score("mixed", 1.0, 2.0, 3.0)
+  wanted = np.average(alone, axis=0, weights=[1.0, 2.0, 3.0])
+  np.testing.assert_allclose(mixed.similarity, wanted, atol=1e-5)
+  assert "text_to_video_global_only" in mixed.metrics
+  assert "text_to_video_global_only" not in score("segments", 0.0, 0.0, 1.0).metrics
+  assert min(np.abs(a - b).max() for a, b in itertools.pairwise(alone)) > 0.05

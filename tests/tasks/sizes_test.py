@@ -14,6 +14,7 @@ from mla_jax.tasks.base import Sizes
         ("eval.batch_size", -4, "at least 1"),
         ("eval.bootstrap", 0, "at least 1"),
         ("eval.examples", -3, "0 or more"),
+        ("eval.global_score", -1.0, "0 or more"),
         ("eval.segment_score", -1.0, "0 or more"),
         ("eval.regression_score", float("inf"), "0 or more"),
         ("data.candidates", 0, "at least 1"),
