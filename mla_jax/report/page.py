@@ -21,6 +21,7 @@ figure { margin: 0; display: inline-block; } figure img { max-width: 530px; }
 .right { border-left: 6px solid #2f9e62; } .wrong { border-left: 6px solid #d0473d; }
 .strip td { padding: 1px; } .strip img { width: 84px; display: block; }
 .strip .heat { text-align: center; font-size: 12px; } .strip .phrase { max-width: 260px; }
+.wide { overflow-x: auto; } .wide td { white-space: nowrap; }
 .note { color: #66707d; font-size: 13px; } code { background: #f2f4f7; padding: 0 .25rem; }
 """
 
@@ -49,7 +50,8 @@ def rows_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
   """Rows of texts under a header."""
   lines = ["".join(f"<th>{html.escape(cell)}</th>" for cell in header)]
   lines += ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows]
-  return f'<table class="numbers">{"".join(f"<tr>{line}</tr>" for line in lines)}</table>'
+  table = f'<table class="numbers">{"".join(f"<tr>{line}</tr>" for line in lines)}</table>'
+  return f'<div class="wide">{table}</div>'
 
 
 def pictures(uris: list[str]) -> str:

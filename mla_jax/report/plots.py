@@ -55,8 +55,13 @@ def bars(
     names: Sequence[str],
     means: Sequence[float],
     intervals: Sequence[tuple[float, float]],
+    *,
+    zero: bool = False,
 ) -> str:
-  """A picture of means as dots with their intervals as bars, a row each, the first on top."""
+  """A picture of means as dots with their intervals as bars, a row each, the first on top.
+
+  With `zero` a line stands there.
+  """
   figure, axes = _figure(5.2, 1.0 + 0.32 * max(len(names), 1))
   places = list(range(len(names)))
   lows = [mean - low for mean, (low, _) in zip(means, intervals, strict=True)]
@@ -66,6 +71,8 @@ def bars(
   axes.invert_yaxis()
   axes.set(title=title)
   axes.grid(axis="x", alpha=0.3)
+  if zero:
+    axes.axvline(0.0, color="black", linewidth=1)
   return _uri(figure)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mla_jax.errors import UserError
-from mla_jax.experiments import analysis, write
+from mla_jax.experiments import analysis, notes, table, write
 from mla_jax.experiments.outcomes import Outcome
 from mla_jax.experiments.plan import Cell, Experiment, PlannedRun
 
@@ -16,7 +16,7 @@ def experiment(**changes):
   fields = {
       "title": "t",
       "config": "c.py",
-      "cells": (Cell("a"), Cell("b")),
+      "cells": (Cell("a"), Cell("b", {"x": 1})),
       "seeds": (0, 1),
       "metrics": ("accuracy",),
       "baseline": "a",
@@ -87,7 +87,7 @@ def test_only_seeds_that_both_have_are_compared(tmp_path):
   found = rows[1].scores["accuracy"]
   assert found.difference.mean == 100.0
   assert (found.compared, found.deviation) == (1, None)
-  text = write.markdown(experiment(), "cmd", outcomes, rows)
+  text = table.markdown(experiment(), "cmd", outcomes, rows, [])
   assert "| b (n=1) | 100.00 " in text
   assert "p<0.001 (n=1) |" in text
   assert "of n=1 the interval is over videos alone" in text
@@ -124,7 +124,7 @@ def test_a_failed_cell_is_a_row_without_numbers(tmp_path):
   ]
   rows = analysis.analyse(experiment(), outcomes)
   assert rows[1].scores == {}
-  text = write.markdown(experiment(), "cmd", outcomes, rows)
+  text = table.markdown(experiment(), "cmd", outcomes, rows, [])
   assert "| b | failed | " in text
   assert "No differences" not in text
   assert "Failed: b/seed_0: error: disk full" in text
@@ -137,7 +137,7 @@ def test_without_its_baseline_a_table_says_why_nothing_is_compared(tmp_path):
   ]
   rows = analysis.analyse(experiment(), outcomes)
   says = "No differences: no run of `a` ended well."
-  assert says in write.markdown(experiment(), "cmd", outcomes, rows)
+  assert says in table.markdown(experiment(), "cmd", outcomes, rows, [])
 
 
 def test_a_table_says_what_is_missing_and_which_config(tmp_path):
@@ -176,7 +176,8 @@ def test_the_files_hold_every_number(tmp_path):
   assert result["runs"][0]["config_hash"] == "0" * 16
   page = (tmp_path / "out" / "report.html").read_text()
   assert "the command" in page
-  assert page.count("data:image/png") == 1  # No metrics.jsonl, no curve.
+  assert page.count("data:image/png") == 2  # Means and differences; no metrics.jsonl, no curve.
+  assert "<td>b</td><td>c.py</td><td>x=1</td>" in page
   assert "<td>b/seed_0</td><td>50.00</td>" in page and "<td>b/seed_1</td><td>100.00</td>" in page
   assert "75.00 ± 35.36" in (tmp_path / "out" / "results.md").read_text()
 
@@ -184,12 +185,12 @@ def test_the_files_hold_every_number(tmp_path):
 def test_one_seed_shows_no_deviation_of_seeds(tmp_path):
   outcomes = [outcome(tmp_path, cell, 0, [0, 1]) for cell in ("a", "b")]
   one = experiment(seeds=(0,))
-  text = write.markdown(one, "cmd", outcomes, analysis.analyse(one, outcomes))
+  text = table.markdown(one, "cmd", outcomes, analysis.analyse(one, outcomes), [])
   assert "| a | 50.00 [" in text and "±" not in text
   assert "One seed, 0: mean and, in brackets, the 95 % interval over videos; of other seeds" in text
 
 
-@pytest.mark.parametrize(("logged", "pictures"), [({}, 1), ({"dev_score": 0.5}, 2)])
+@pytest.mark.parametrize(("logged", "pictures"), [({}, 3), ({"dev_score": 0.5}, 4)])
 def test_curves_of_what_was_logged(tmp_path, logged, pictures):
   outcomes = [outcome(tmp_path, cell, 0, [0, 1]) for cell in ("a", "b")]
   for found in outcomes:
@@ -197,4 +198,29 @@ def test_curves_of_what_was_logged(tmp_path, logged, pictures):
     (found.workdir / "metrics.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
   write.write(tmp_path, experiment(), "cmd", outcomes, analysis.analyse(experiment(), outcomes))
   page = (tmp_path / "report.html").read_text()
-  assert page.count("data:image/png") == 1 + pictures  # One of them is the bars.
+  assert page.count("data:image/png") == pictures  # Two of them are means and differences.
+
+
+def test_few_seeds_tell_of_no_small_p(tmp_path):
+  right = np.array([1] * 30 + [0] * 30, bool)
+  for count, said in ((3, "p<0.01 |"), (4, "p<0.001 |")):
+    outcomes = [
+        outcome(tmp_path / str(count), cell, seed, right | (cell == "b"))
+        for cell in ("a", "b") for seed in range(count)
+    ]
+    grid = experiment(seeds=tuple(range(count)))
+    text = table.markdown(grid, "cmd", outcomes, analysis.analyse(grid, outcomes), [])
+    assert said in text
+    assert ("So few: too short an interval" in text) == (count == 3)
+
+
+def test_a_table_says_what_it_is_of(tmp_path):
+  found = outcome(tmp_path, "a", 0, [1, 0])
+  metrics = dict(found.metrics) | {"questions": 1200, "videos": 2, "selected_on_this_split": True}
+  told = notes.evaluated([dataclasses.replace(found, metrics=metrics)])
+  name = f"{found.metrics['dataset']}_{found.metrics['split']}"
+  assert told[0] == f"Evaluated on {name}: 1,200 questions, 2 videos."
+  assert "chosen on this split" in told[1]
+  assert len(notes.evaluated([found])) == 1
+  assert notes.evaluated([dataclasses.replace(found, error="error: disk full")]) == []
+  assert (notes.comparisons(1), len(notes.comparisons(28))) == ([], 1)

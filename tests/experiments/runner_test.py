@@ -103,7 +103,7 @@ def test_an_evaluation_says_who_trained(tmp_path, runs, child, code):
   code[0] = "v2"
   found = runner.run_all(runs, tmp_path / "out", jobs=1, split="train")
   assert {(o.code_version, o.trained_by) for o in found} == {("v2", ("v1",))}
-  assert notes.code(found) == ["Trained by code v1.", "Code v2."]
+  assert notes.code(found) == ["Trained by code v1.", "Evaluated by code v2."]
   assert runner.run_all(runs, tmp_path / "out", jobs=1, split="train") == found
 
 

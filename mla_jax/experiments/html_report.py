@@ -1,0 +1,126 @@
+"""An experiment's results as one HTML page: the table, pictures, every run."""
+
+from collections.abc import Mapping, Sequence
+import html
+import json
+
+import numpy as np
+
+from mla_jax import code_version
+from mla_jax.experiments import table
+from mla_jax.experiments.analysis import CellScores, Score
+from mla_jax.experiments.outcomes import Outcome
+from mla_jax.experiments.plan import Experiment
+from mla_jax.report import page, plots
+
+# Keys of metrics.jsonl, and what a reader calls them. Cells weigh their losses differently.
+_CURVES = (("dev_score", "the score that selects the checkpoint"), ("loss", "training loss"))
+
+
+def report(
+    experiment: Experiment,
+    typed: str,
+    outcomes: Sequence[Outcome],
+    rows: Sequence[CellScores],
+    more: Sequence[str],
+) -> str:
+  """The page; the arguments are those of `write.write`, and `more` are further notes."""
+  metrics = experiment.metrics
+  gains = [found for metric in metrics for found in _gains(metric, experiment.baseline, rows)]
+  said = table.notes_of(experiment, outcomes, more)
+  drawn = [_curves(outcomes, *curve) for curve in _CURVES]
+  sections = [
+      ("Results", _table(experiment, rows) + _paragraphs(said)),
+      ("Cells", _settings(experiment)),
+      ("Differences with their 95 % intervals", page.pictures(gains)),
+      ("Means with their 95 % intervals", page.pictures([_bars(name, rows) for name in metrics])),
+      ("While training", page.pictures([picture for found in drawn for picture in found])),
+      ("Runs", _runs(experiment, outcomes, rows)),
+      ("Command", f"<p><code>{html.escape(typed)}</code></p>"),
+  ]
+  return page.page(experiment.title, sections)
+
+
+def _paragraphs(notes: Sequence[str]) -> str:
+  return "".join(f'<p class="note">{html.escape(note)}</p>' for note in notes if note)
+
+
+def _table(experiment: Experiment, rows: Sequence[CellScores]) -> str:
+  return page.rows_table(
+      ["", *table.columns(experiment)], [table.row_of(experiment, row) for row in rows]
+  )
+
+
+def _runs(
+    experiment: Experiment, outcomes: Sequence[Outcome], rows: Sequence[CellScores]
+) -> str:
+  scores, names = {row.cell: row.scores for row in rows}, table.names(experiment)
+  return page.rows_table(
+      ["run", *names, "config", "code", "minutes", "ended"],
+      [
+          [
+              outcome.run.name,
+              *(_of_seed(scores[outcome.run.cell], name, outcome) for name in names),
+              outcome.run.config_hash,
+              code_version.shortened(outcome.code_version),
+              f"{outcome.seconds / 60:.1f}",
+              outcome.error or "well",
+          ]
+          for outcome in outcomes
+      ],
+  )
+
+
+def _of_seed(scores: Mapping[str, Score], name: str, outcome: Outcome) -> str:
+  return "" if outcome.error else f"{scores[name].by_seed[outcome.run.seed]:.2f}"
+
+
+def _settings(experiment: Experiment) -> str:
+  """What each cell changes."""
+  return page.rows_table(
+      ["", "config", "what it changes"],
+      [
+          [
+              cell.name,
+              cell.config or experiment.config,
+              ", ".join(f"{key}={value}" for key, value in cell.overrides.items()),
+          ]
+          for cell in experiment.cells
+      ],
+  )
+
+
+def _gains(metric: str, baseline: str, rows: Sequence[CellScores]) -> list[str]:
+  """A picture of the differences to the baseline; none where there are none."""
+  found = {
+      row.cell: row.scores[metric].difference for row in rows if metric in row.scores
+  }
+  shown = {cell: difference for cell, difference in found.items() if difference}
+  if not shown:
+    return []
+  means, intervals = zip(*((d.mean, d.interval) for d in shown.values()), strict=True)
+  return [plots.bars(f"{metric}, minus {baseline}", list(shown), means, intervals, zero=True)]
+
+
+def _bars(metric: str, rows: Sequence[CellScores]) -> str:
+  shown = {row.cell: row.scores[metric] for row in rows if metric in row.scores}
+  intervals = [score.interval or (score.mean, score.mean) for score in shown.values()]
+  return plots.bars(metric, list(shown), [score.mean for score in shown.values()], intervals)
+
+
+def _curves(outcomes: Sequence[Outcome], key: str, title: str) -> list[str]:
+  """Mean over the seeds of what every cell's runs logged, by step; none where none did."""
+  points: dict[str, dict[int, list[float]]] = {}
+  for outcome in outcomes:
+    history = outcome.workdir / "metrics.jsonl"
+    if outcome.error or not history.exists():
+      continue
+    for line in map(json.loads, history.read_text().splitlines()):
+      if key in line:
+        steps = points.setdefault(outcome.run.cell, {})
+        steps.setdefault(line["step"], []).append(line[key])
+  lines: Mapping[str, tuple[list[int], list[float]]] = {
+      cell: (sorted(steps), [float(np.mean(steps[step])) for step in sorted(steps)])
+      for cell, steps in points.items()
+  }
+  return [plots.lines(f"{title}, mean over seeds", lines)] if lines else []
