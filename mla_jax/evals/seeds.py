@@ -43,8 +43,9 @@ def seeds_interval(
   MS_clusters - MS_rest) / (S K), the first two no smaller than the last, with Satterthwaite's
   degrees of freedom for a t-interval (Searle, Casella and McCulloch, Variance Components, 1992,
   chapter 4). Clusters of different sizes come in as in a ratio estimator (Cochran, Sampling
-  Techniques, 1977, section 2.11). A bootstrap over both would count the rest three times over and
-  a handful of seeds as too little.
+  Techniques, 1977, section 2.11); of a dozen clusters of very unequal sizes the interval is too
+  short. A bootstrap over both would count the rest three times over and a handful of seeds as too
+  little.
 
   Args:
     values: `[S, n]`, one value per seed and example.

@@ -27,9 +27,16 @@ def crossed(rng, *, seed, video, rest, seeds=5, videos=60):
     ],
 )
 # Two seeds know little of how far seeds lie apart: alike settings differ in up to 13 % of cases.
-@pytest.mark.parametrize(("number", "share"), [(2, 0.13), (3, 0.08), (5, 0.06)])
+@pytest.mark.parametrize(
+    ("number", "shares"),
+    [
+        (2, {0.05: 0.13, 0.01: 0.08, 0.001: 0.06}),
+        (3, {0.05: 0.08, 0.01: 0.04, 0.001: 0.02}),
+        (5, {0.05: 0.06, 0.01: 0.02, 0.001: 0.005}),
+    ],
+)
 def test_settings_that_are_alike_differ_as_rarely_as_they_should(
-    seed, video, rest, videos, number, share
+    seed, video, rest, videos, number, shares
 ):
   rng = np.random.default_rng(0)
   p_values = []
@@ -38,8 +45,9 @@ def test_settings_that_are_alike_differ_as_rarely_as_they_should(
     found = seeds.seeds_difference(np.zeros_like(values), values, np.arange(videos))
     assert (found.p_value <= 0.05) == (not found.interval[0] < 0 < found.interval[1])
     p_values.append(found.p_value)
-  noise = 3 * np.sqrt(share * (1 - share) / len(p_values))
-  assert np.mean(np.array(p_values) <= 0.05) <= share + noise
+  for level, share in shares.items():
+    noise = 3 * np.sqrt(share * (1 - share) / len(p_values))
+    assert np.mean(np.array(p_values) <= level) <= share + noise
 
 
 def test_settings_that_differ_are_found():
