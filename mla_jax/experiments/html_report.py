@@ -90,7 +90,7 @@ def _settings(experiment: Experiment) -> str:
   )
 
 
-def _gains(metric: str, baseline: str, rows: Sequence[CellScores]) -> list[str]:
+def _gains(metric: str, baseline: str, rows: Sequence[CellScores]) -> list[plots.Picture]:
   """A picture of the differences to the baseline; none where there are none."""
   found = {
       row.cell: row.scores[metric].difference for row in rows if metric in row.scores
@@ -102,13 +102,13 @@ def _gains(metric: str, baseline: str, rows: Sequence[CellScores]) -> list[str]:
   return [plots.bars(f"{metric}, minus {baseline}", list(shown), means, intervals, zero=True)]
 
 
-def _bars(metric: str, rows: Sequence[CellScores]) -> str:
+def _bars(metric: str, rows: Sequence[CellScores]) -> plots.Picture:
   shown = {row.cell: row.scores[metric] for row in rows if metric in row.scores}
   intervals = [score.interval or (score.mean, score.mean) for score in shown.values()]
   return plots.bars(metric, list(shown), [score.mean for score in shown.values()], intervals)
 
 
-def _curves(outcomes: Sequence[Outcome], key: str, title: str) -> list[str]:
+def _curves(outcomes: Sequence[Outcome], key: str, title: str) -> list[plots.Picture]:
   """Mean over the seeds of what every cell's runs logged, by step; none where none did."""
   points: dict[str, dict[int, list[float]]] = {}
   for outcome in outcomes:

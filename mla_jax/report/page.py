@@ -54,8 +54,12 @@ def rows_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
   return f'<div class="wide">{table}</div>'
 
 
-def pictures(uris: list[str]) -> str:
-  return "".join(f'<figure><img alt="plot" src="{uri}"></figure>' for uri in uris)
+def pictures(shown: Sequence[plots.Picture]) -> str:
+  """Side by side as far as there is room."""
+  return "".join(
+      f'<figure><img alt="{html.escape(picture.title)}" src="{picture.uri}"></figure>'
+      for picture in shown
+  )
 
 
 def example(heading: str, correct: bool, parts: list[tuple[str, Pair]]) -> str:

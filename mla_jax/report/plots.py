@@ -2,13 +2,22 @@
 
 import base64
 from collections.abc import Mapping, Sequence
+import dataclasses
 import io
 from typing import Any
 
 import numpy as np
 
 
-def curves(history: list[dict[str, Any]]) -> list[str]:
+@dataclasses.dataclass(frozen=True)
+class Picture:
+  """A PNG as a data URI, and what it shows."""
+
+  title: str
+  uri: str
+
+
+def curves(history: list[dict[str, Any]]) -> list[Picture]:
   """One picture a group of numbers of `metrics.jsonl`: losses, evaluation, rates, speed."""
   groups = {
       "Losses": [name for name in _names(history) if name.startswith("loss")],
@@ -30,16 +39,16 @@ def curves(history: list[dict[str, Any]]) -> list[str]:
   return pictures
 
 
-def matrix(similarity: np.ndarray, title: str) -> str:
+def matrix(similarity: np.ndarray, title: str) -> Picture:
   """A picture of scores `[Q, V]`: a bright diagonal is what training is for."""
   figure, axes = _figure(5.2, 4.6)
   image = axes.imshow(similarity, cmap="viridis", interpolation="nearest", aspect="auto")
   figure.colorbar(image)
   axes.set(title=title, xlabel="video", ylabel="its first text")
-  return _uri(figure)
+  return _picture(title, figure)
 
 
-def lines(title: str, drawn: Mapping[str, tuple[list[int], list[float]]]) -> str:
+def lines(title: str, drawn: Mapping[str, tuple[list[int], list[float]]]) -> Picture:
   """A picture of (steps, values) lines by name."""
   figure, axes = _figure(5.2, 3.2)
   for name, (steps, values) in drawn.items():
@@ -47,7 +56,7 @@ def lines(title: str, drawn: Mapping[str, tuple[list[int], list[float]]]) -> str
   axes.set(title=title, xlabel="step")
   axes.grid(alpha=0.3)
   axes.legend(fontsize=7)
-  return _uri(figure)
+  return _picture(title, figure)
 
 
 def bars(
@@ -57,7 +66,7 @@ def bars(
     intervals: Sequence[tuple[float, float]],
     *,
     zero: bool = False,
-) -> str:
+) -> Picture:
   """A picture of means as dots with their intervals as bars, a row each, the first on top.
 
   With `zero` a line stands there.
@@ -73,7 +82,7 @@ def bars(
   axes.grid(axis="x", alpha=0.3)
   if zero:
     axes.axvline(0.0, color="black", linewidth=1)
-  return _uri(figure)
+  return _picture(title, figure)
 
 
 def jpeg(frame: np.ndarray) -> str:
@@ -103,7 +112,7 @@ def _figure(width: float, height: float) -> tuple[Any, Any]:
   return figure, figure.subplots()
 
 
-def _uri(figure: Any) -> str:
+def _picture(title: str, figure: Any) -> Picture:
   buffer = io.BytesIO()
   figure.savefig(buffer, format="png", dpi=110)
-  return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+  return Picture(title, f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}")

@@ -40,6 +40,7 @@ def test_the_page_needs_nothing_from_outside():
   text = page.page("t", [("Training", page.pictures(pictures)), ("Empty", "")])
   assert "http" not in text
   assert "Empty" not in text
+  assert '<img alt="Losses" src="data:image/png' in text
 
 
 def test_the_score_that_selects_is_drawn_whatever_the_task(monkeypatch):
