@@ -66,8 +66,8 @@ esac
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 python=${PYTHON:-python3}
 [[ -n ${PYTHON:-} || ! -x $root/.venv/bin/python ]] || python=$root/.venv/bin/python
-# The code of this checkout, from whatever folder it is started.
-environment+=("PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}")
+# The code of this checkout, from whatever folder it is started, even one with a mla_jax of its own.
+environment+=("PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}" "PYTHONSAFEPATH=1")
 command=(env "${environment[@]}" "$python" -m mla_jax.main "$@")
 
 if [[ -z $processes ]]; then

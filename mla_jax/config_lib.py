@@ -41,6 +41,9 @@ PLACES = {
     "data.dir": "DATA", "model.text.pretrained": "PRETRAINED", "model.text.cache": "CACHE",
 }
 
+# Settings that the runs of older code have none of, with what that code did.
+_SINCE = {"eval.global_score": 1.0}
+
 
 def define_override_flags() -> None:
   """Defines the place where `parse_flags` keeps the `--config.KEY=VALUE` it met."""
@@ -175,7 +178,12 @@ def read_config(path: str | os.PathLike[str]) -> ConfigDict:
     raise UserError(f"{path}: is no JSON ({error}): restore it from a copy") from error
   if not isinstance(plain, dict):
     raise UserError(f"{path}: holds no config: restore it from a copy")
-  return from_plain(plain).lock()
+  config = from_plain(plain)
+  for key, value in _SINCE.items():
+    group, _, name = key.partition(".")
+    if group in config and name not in config[group]:
+      config[group][name] = value
+  return config.lock()
 
 
 def config_hash(config: ConfigDict) -> str:

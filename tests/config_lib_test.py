@@ -1,5 +1,6 @@
 """The config file, overrides, JSON: right values, one clear line when wrong."""
 
+import json
 import pathlib
 import subprocess
 import sys
@@ -298,3 +299,11 @@ class TestSavedConfig:
     again = config_lib.read_config(tmp_path / "config.json")
     assert again.dir is None
     assert config_lib.apply_overrides(again, {"dir": "a/b"}).dir == "a/b"
+
+
+def test_a_run_of_older_code_has_what_that_code_did(tmp_path):
+  for folder, scores in (("old", {}), ("new", {"global_score": 0.0})):
+    (tmp_path / folder).write_text(json.dumps({"eval": {"segment_score": 2.0} | scores}))
+  old, new = (config_lib.read_config(tmp_path / folder) for folder in ("old", "new"))
+  assert old.eval.to_dict() == {"segment_score": 2.0, "global_score": 1.0}
+  assert new.eval.global_score == 0.0

@@ -45,7 +45,8 @@ def retrieval(title: str, config: str, cells: tuple[Cell, ...], args: ConfigDict
 def retrieval_levels() -> tuple[Cell, ...]:
   """The global level alone and the segments' alone, each ranked by its own score, and both.
 
-  "both" is ranked by the global cosine, "both_by_both" by the mean of both scores.
+  "both" is ranked by the global cosine, "both_by_both" by the mean of both scores. Where a config
+  has a regressor, its score counts as much as one level's beside each.
   """
   return (
       Cell("global", {**OFF_SEGMENT, **_BY_GLOBAL}),

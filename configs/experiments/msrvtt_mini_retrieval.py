@@ -1,10 +1,10 @@
 """Which level of alignment pays in retrieval, and which pairing of segments.
 
-`segment_...` are the segments alone, ranked by their own score, `both_...` what the segments do for
-the global cosine.
-Chosen on the videos kept out of training; --eval_split=validate reports, once. `...:minilm` has the
-pretrained text encoder (--config.model.text.pretrained=DIR), `...:pixels` reads frames, `...:debug`
-is tiny.
+`segment...` are the segments alone, ranked by their own score, `both...` what the segments do for
+the global cosine, and `both_by_both` is ranked by the mean of both. Chosen on the videos kept out
+of training; --eval_split=validate reports, once. `...:minilm` has the pretrained text encoder
+(--config.model.text.pretrained=DIR) and its regressor beside each score, `...:pixels` reads frames,
+`...:debug` is tiny.
 """
 
 from configs.experiments import grids

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 import html
 import json
+from typing import Any
 
 import numpy as np
 
-from mla_jax import code_version
+from mla_jax import code_version, config_lib
 from mla_jax.experiments import table
 from mla_jax.experiments.analysis import CellScores, Score
 from mla_jax.experiments.outcomes import Outcome
@@ -22,16 +23,15 @@ def report(
     typed: str,
     outcomes: Sequence[Outcome],
     rows: Sequence[CellScores],
-    more: Sequence[str],
+    notes: Sequence[str],
 ) -> str:
-  """The page; the arguments are those of `write.write`, and `more` are further notes."""
+  """The page; the arguments are those of `write.write`, and the notes below the table."""
   metrics = experiment.metrics
   gains = [found for metric in metrics for found in _gains(metric, experiment.baseline, rows)]
-  said = table.notes_of(experiment, outcomes, more)
   drawn = [_curves(outcomes, *curve) for curve in _CURVES]
   sections = [
-      ("Results", _table(experiment, rows) + _paragraphs(said)),
-      ("Cells", _settings(experiment)),
+      ("Results", _table(experiment, rows) + _paragraphs(notes)),
+      ("Cells", _settings(experiment, outcomes)),
       ("Differences with their 95 % intervals", page.pictures(gains)),
       ("Means with their 95 % intervals", page.pictures([_bars(name, rows) for name in metrics])),
       ("While training", page.pictures([picture for found in drawn for picture in found])),
@@ -42,7 +42,7 @@ def report(
 
 
 def _paragraphs(notes: Sequence[str]) -> str:
-  return "".join(f'<p class="note">{html.escape(note)}</p>' for note in notes if note)
+  return "".join(f'<p class="note">{html.escape(note)}</p>' for note in notes)
 
 
 def _table(experiment: Experiment, rows: Sequence[CellScores]) -> str:
@@ -75,19 +75,29 @@ def _of_seed(scores: Mapping[str, Score], name: str, outcome: Outcome) -> str:
   return "" if outcome.error else f"{scores[name].by_seed[outcome.run.seed]:.2f}"
 
 
-def _settings(experiment: Experiment) -> str:
-  """What each cell changes."""
-  return page.rows_table(
+def _settings(experiment: Experiment, outcomes: Sequence[Outcome]) -> str:
+  """What each cell changes, and what all do."""
+  runs = [outcome.run.overrides.items() for outcome in outcomes]
+  shared = {
+      key: config_lib.PLACES.get(key, value)
+      for key, value in runs[0]
+      if all((key, value) in other for other in runs) and key != "seed"
+  }
+  return _paragraphs([f"All cells: {_changes(shared)}."] if shared else []) + page.rows_table(
       ["", "config", "what it changes"],
       [
           [
               cell.name,
               cell.config or experiment.config,
-              ", ".join(f"{key}={value}" for key, value in cell.overrides.items()),
+              _changes(cell.overrides),
           ]
           for cell in experiment.cells
       ],
   )
+
+
+def _changes(overrides: Mapping[str, Any]) -> str:
+  return ", ".join(f"{key}={value}" for key, value in overrides.items())
 
 
 def _gains(metric: str, baseline: str, rows: Sequence[CellScores]) -> list[plots.Picture]:

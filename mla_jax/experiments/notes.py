@@ -1,12 +1,60 @@
 """What a reader of an experiment's table must know beside its numbers."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from mla_jax.experiments.analysis import CellScores
 from mla_jax.experiments.outcomes import Outcome
+from mla_jax.experiments.plan import Experiment
 
 _SHOWN = 8  # Runs named of those that are left out.
 _SIZES = ("texts", "questions", "queries", "videos")  # Counts that evaluations have.
+
+
+def below(
+    experiment: Experiment,
+    outcomes: Sequence[Outcome],
+    rows: Sequence[CellScores],
+    left_out: Sequence[str] = (),
+) -> list[str]:
+  """The paragraphs below the table; the arguments are those of `write.write`."""
+  compared = [score for row in rows for score in row.scores.values() if score.difference]
+  lines = [
+      f"{_explained(experiment.seeds)}{_missing(experiment, outcomes)} Differences to "
+      f"`{experiment.baseline}` are paired by seed and example; their interval and p have seeds "
+      "and videos as crossed random effects.",
+      *evaluated(outcomes),
+      *code(outcomes),
+      *comparisons(len(compared)),
+      *_left_out(left_out),
+  ]
+  if all(outcome.error for outcome in outcomes if outcome.run.cell == experiment.baseline):
+    lines.append(f"No differences: no run of `{experiment.baseline}` ended well.")
+  failed = [outcome for outcome in outcomes if outcome.error]
+  return lines + [f"Failed: {outcome.run.name}: {outcome.error}" for outcome in failed]
+
+
+def _explained(seeds: Sequence[int]) -> str:
+  if len(seeds) == 1:
+    return (
+        f"One seed, {seeds[0]}: mean and, in brackets, the 95 % interval over videos; of other "
+        "seeds it says nothing."
+    )
+  return (
+      f"Seeds {', '.join(map(str, seeds))}: mean, deviation of the seeds and, in brackets, the "
+      "95 % interval over seeds and videos."
+      + " So few: too short an interval, and too small a p, where seeds differ much."
+      * (len(seeds) < 4)
+  )
+
+
+def _missing(experiment: Experiment, outcomes: Sequence[Outcome]) -> str:
+  """What n is, where seeds are missing, and what an interval over one seed is."""
+  ended = Counter(outcome.run.cell for outcome in outcomes if not outcome.error)
+  if min(ended[cell.name] for cell in experiment.cells) == len(experiment.seeds):
+    return ""
+  return " Where some have no result n is their number; of n=1 the interval is over videos alone."
 
 
 def code(outcomes: Sequence[Outcome]) -> list[str]:
@@ -35,15 +83,19 @@ def evaluated(outcomes: Sequence[Outcome]) -> list[str]:
   ended = [outcome.metrics for outcome in outcomes if not outcome.error]
   if not ended:
     return []
-  one = ended[0]  # Cells that were evaluated on other examples are an error before.
-  sizes = [f"{one[name]:,} {name}" for name in _SIZES if name in one]
-  notes = [f"Evaluated on {one['dataset']}_{one['split']}: {', '.join(sizes)}."]
+  found = sorted({f"{one['dataset']}_{one['split']}{_sizes(one)}" for one in ended})
+  notes = [f"Evaluated on {' and '.join(found)}."]
   if any(metrics.get("selected_on_this_split") for metrics in ended):
     notes.append(
         "Checkpoints were chosen on this split: the numbers flatter, most those of cells with more"
         " looks at it."
     )
   return notes
+
+
+def _sizes(metrics: Mapping[str, Any]) -> str:
+  found = [f"{metrics[name]:,} {name}" for name in _SIZES if name in metrics]
+  return f" ({', '.join(found)})" if found else ""
 
 
 def comparisons(count: int) -> list[str]:
@@ -53,7 +105,7 @@ def comparisons(count: int) -> list[str]:
   return [f"{count} comparisons: each p is of one alone, none is adjusted for their number."]
 
 
-def left_out(names: Sequence[str]) -> list[str]:
+def _left_out(names: Sequence[str]) -> list[str]:
   """Which finished runs of the folder are not in the table."""
   if not names:
     return []

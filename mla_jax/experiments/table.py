@@ -1,9 +1,7 @@
 """An experiment's table as texts: its columns, rows and notes, and all in Markdown."""
 
-import collections
 from collections.abc import Sequence
 
-from mla_jax.experiments import notes
 from mla_jax.experiments.analysis import CellScores, Score
 from mla_jax.experiments.outcomes import Outcome
 from mla_jax.experiments.plan import Experiment
@@ -14,9 +12,9 @@ def markdown(
     typed: str,
     outcomes: Sequence[Outcome],
     rows: Sequence[CellScores],
-    more: Sequence[str],
+    notes: Sequence[str],
 ) -> str:
-  """The table for a docs page, with where it comes from; `more` are further notes."""
+  """The table for a docs page, with where it comes from and the notes below it."""
   seed = experiment.seeds[0]
   evaluated = any(outcome.split for outcome in outcomes)
   minutes = "minutes to evaluate" if evaluated else "minutes a run"
@@ -27,7 +25,7 @@ def markdown(
   for row in rows:
     minutes = f"{row.seconds / 60:.1f}"
     lines.append(_line([*row_of(experiment, row), minutes, hashes.get(row.cell, "")]))
-  return "\n".join([*lines, "", *notes_of(experiment, outcomes, more)]) + "\n"
+  return "\n\n".join(["\n".join(lines), *notes]) + "\n"
 
 
 def row_of(experiment: Experiment, row: CellScores) -> list[str]:
@@ -40,47 +38,6 @@ def _label(experiment: Experiment, row: CellScores) -> str:
   """The cell, and where not all seeds have a result how many have."""
   found = max((len(score.by_seed) for score in row.scores.values()), default=0)
   return f"{row.cell} (n={found})" if 0 < found < len(experiment.seeds) else row.cell
-
-
-def notes_of(
-    experiment: Experiment, outcomes: Sequence[Outcome], more: Sequence[str]
-) -> list[str]:
-  """Paragraphs to stand below the table, with empty ones between; `more` come last but failures."""
-  lines = [
-      f"{_explained(experiment.seeds)}{_missing(experiment, outcomes)} Differences to "
-      f"`{experiment.baseline}` are paired by seed and example; their interval and p have seeds "
-      "and videos as crossed random effects.",
-      *notes.evaluated(outcomes),
-      *notes.code(outcomes),
-      *more,
-  ]
-  if all(outcome.error for outcome in outcomes if outcome.run.cell == experiment.baseline):
-    lines.append(f"No differences: no run of `{experiment.baseline}` ended well.")
-  failed = [outcome for outcome in outcomes if outcome.error]
-  lines += [f"Failed: {outcome.run.name}: {outcome.error}" for outcome in failed]
-  return [line for note in lines for line in (note, "")][:-1]
-
-
-def _explained(seeds: Sequence[int]) -> str:
-  if len(seeds) == 1:
-    return (
-        f"One seed, {seeds[0]}: mean and, in brackets, the 95 % interval over videos; of other "
-        "seeds it says nothing."
-    )
-  return (
-      f"Seeds {', '.join(map(str, seeds))}: mean, deviation of the seeds and, in brackets, the "
-      "95 % interval over seeds and videos."
-      + " So few: too short an interval, and too small a p, where seeds differ much."
-      * (len(seeds) < 4)
-  )
-
-
-def _missing(experiment: Experiment, outcomes: Sequence[Outcome]) -> str:
-  """What n is, where seeds are missing, and what an interval over one seed is."""
-  ended = collections.Counter(outcome.run.cell for outcome in outcomes if not outcome.error)
-  if min(ended[cell.name] for cell in experiment.cells) == len(experiment.seeds):
-    return ""
-  return " Where some have no result n is their number; of n=1 the interval is over videos alone."
 
 
 def names(experiment: Experiment) -> tuple[str, ...]:
@@ -115,7 +72,7 @@ def _difference(experiment: Experiment, score: Score) -> str:
     return ""
   low, high = found.interval
   of = f" (n={score.compared})" if score.compared < len(experiment.seeds) else ""
-  least = 0.01 if score.compared in (2, 3) else 0.001  # Less is not to be told of so few seeds.
+  least = {2: 0.05, 3: 0.01}.get(score.compared, 0.001)  # So few seeds do not tell of less.
   p = f"p<{least}" if found.p_value < least else f"p={found.p_value:.3f}"
   return f"{found.mean:+.2f} [{low:+.2f}, {high:+.2f}] {p}{of}"
 

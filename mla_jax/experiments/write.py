@@ -33,13 +33,12 @@ def write(
     left_out: names of finished runs in the folder that are not in the rows.
   """
   out.mkdir(parents=True, exist_ok=True)
-  compared = [score for row in rows for score in row.scores.values() if score.difference]
-  more = [*notes.comparisons(len(compared)), *notes.left_out(left_out)]
+  said = notes.below(experiment, outcomes, rows, left_out)
   result = to_json(experiment, typed, outcomes, rows) | {"left_out": list(left_out)}
   for name, content in (
       ("results.json", json.dumps(result, indent=2) + "\n"),
-      ("results.md", table.markdown(experiment, typed, outcomes, rows, more)),
-      ("report.html", html_report.report(experiment, typed, outcomes, rows, more)),
+      ("results.md", table.markdown(experiment, typed, outcomes, rows, said)),
+      ("report.html", html_report.report(experiment, typed, outcomes, rows, said)),
   ):
     whole_files.write_text(out / name, content)
 

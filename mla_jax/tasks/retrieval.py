@@ -89,21 +89,20 @@ class Retrieval(Task):
       video = collect(embed_video, params, videos, mesh, len(ids))
       text = texts_of(params, texts, reader)
       others = _distractors(reader, texts, functools.partial(texts_of, params, texts))
-      ranked = _Ranked.by_global(text, video, owner, others)
+      scales = apply(model, params, MLA.scales)
       rows: dict[str, Any] = {}
-      if sizes.segment_score:
-        scale = apply(model, params, lambda module: module.scales().segment_log_scale)
-        share = _share(sizes, sizes.segment_score)
-        both = functools.partial(_both_levels, video, score, scale, share)
-        if share < 1:
-          rows = ranked.summarise(sizes.resamples, "_global_only")
-        ranked = _Ranked.by_scores(both(text), owner, both(others) if others else None)
+      share = _share(sizes, sizes.segment_score)
+      if share < 1:
+        ranked = _Ranked.by_products(text, video, owner, others)
+        rows = ranked.summarise(sizes.resamples, "_without_segments") if share else {}
+      if share:
+        scored = functools.partial(_with_segments, video, score, scales.segment_log_scale, share)
+        ranked = _Ranked.by_scores(scored(text), owner, scored(others) if others else None)
       rows = ranked.summarise(sizes.resamples) | rows
       if sizes.rescoring:
-        scale = jnp.exp(apply(model, params, MLA.scales).global_log_scale)
-        rows |= ranked.rescore(
-            methods=sizes.rescoring, scale=float(scale), resamples=sizes.resamples
-        )
+        trained = "global" if self.losses.global_weight else "segment"
+        scale = float(jnp.exp(getattr(scales, f"{trained}_log_scale")))
+        rows |= ranked.rescore(methods=sizes.rescoring, scale=scale, resamples=sizes.resamples)
       return _evaluation(texts, ranked, owner, rows)
 
     return evaluate
@@ -117,14 +116,15 @@ def _check_trained(losses: LossSettings, sizes: Sizes, *, regresses: bool) -> No
       "segment_score": ("loss.segment_weight", losses.segment_weight > 0),
   }
   weights = {score: getattr(sizes, score) for score in trained}
+  names = ", ".join(f"eval.{score}" for score in trained)
   for score, (by, is_trained) in trained.items():
     if weights[score] and not is_trained:
       raise UserError(
-          f"eval.{score}={weights[score]}, {by}=0: this score ranks and is not trained: set it to"
-          f" 0 (and another of {', '.join(trained)} above), or train with {by} above 0"
+          f"eval.{score}={weights[score]}, {by}=0: this score ranks and is not trained: set"
+          f" eval.{score} to 0 and another of {names} above, or train with {by} above 0"
       )
   if not any(weights.values()):
-    raise UserError(f"eval: {', '.join(trained)} are all 0: nothing ranks: set one above 0")
+    raise UserError(f"{names}: all are 0 and nothing ranks: set one above 0")
 
 
 # "whole" [B, E]; with segments "parts" [B, N, E] and "real" [B, N].
@@ -184,12 +184,12 @@ def _distractors(
   return {name: value[changed] for name, value in swapped.items()}
 
 
-def _both_levels(
+def _with_segments(
     video: Embedded, score: Any, log_scale: jax.Array, share: float, text: Embedded
 ) -> np.ndarray:
   """Scores [Q, V]: the products of what is whole, and the segments' score times its share."""
   parts = segment_scores.score_all(score, text, video, log_scale)
-  return text["whole"] @ video["whole"].T + share * parts
+  return parts if share == 1 else text["whole"] @ video["whole"].T + share * parts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,7 +202,7 @@ class _Ranked:
   rescore: Callable[..., dict[str, Any]]  # `rescoring.rescored` of the same scores.
 
   @classmethod
-  def by_global(
+  def by_products(
       cls, texts: Embedded, videos: Embedded, owner: np.ndarray, distractors: Embedded | None
   ) -> "_Ranked":
     text, video = texts["whole"], videos["whole"]

@@ -35,7 +35,7 @@ def outcome(tmp_path, cell, seed, correct, *, ids=None, error=None):
   ]
   (workdir / "eval" / "d_s.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
   metrics = {"dataset": "d", "split": "s", "nested": {"extra": 10.0 * seed}}
-  run = PlannedRun(cell, seed, "c.py", {"seed": seed}, "0" * 16)
+  run = PlannedRun(cell, seed, "c.py", {"y": 2, "seed": seed}, "0" * 16)
   return Outcome(run, workdir, metrics, "abc", 60.0, error)
 
 
@@ -90,7 +90,8 @@ def test_only_seeds_that_both_have_are_compared(tmp_path):
   text = table.markdown(experiment(), "cmd", outcomes, rows, [])
   assert "| b (n=1) | 100.00 " in text
   assert "p<0.001 (n=1) |" in text
-  assert "of n=1 the interval is over videos alone" in text
+  below = notes.below(experiment(), outcomes, rows)
+  assert "of n=1 the interval is over videos alone" in below[0]
   assert write.to_json(experiment(), "cmd", outcomes, rows)["cells"]["b"]["accuracy"] == {
       "mean": 100.0, "deviation": None, "by_seed": {1: 100.0}, "interval": found.interval,
       "difference": dataclasses.asdict(found.difference), "seeds_compared": 1,
@@ -124,7 +125,8 @@ def test_a_failed_cell_is_a_row_without_numbers(tmp_path):
   ]
   rows = analysis.analyse(experiment(), outcomes)
   assert rows[1].scores == {}
-  text = table.markdown(experiment(), "cmd", outcomes, rows, [])
+  said = notes.below(experiment(), outcomes, rows)
+  text = table.markdown(experiment(), "cmd", outcomes, rows, said)
   assert "| b | failed | " in text
   assert "No differences" not in text
   assert "Failed: b/seed_0: error: disk full" in text
@@ -137,7 +139,7 @@ def test_without_its_baseline_a_table_says_why_nothing_is_compared(tmp_path):
   ]
   rows = analysis.analyse(experiment(), outcomes)
   says = "No differences: no run of `a` ended well."
-  assert says in table.markdown(experiment(), "cmd", outcomes, rows, [])
+  assert says in notes.below(experiment(), outcomes, rows)
 
 
 def test_a_table_says_what_is_missing_and_which_config(tmp_path):
@@ -178,6 +180,7 @@ def test_the_files_hold_every_number(tmp_path):
   assert "the command" in page
   assert page.count("data:image/png") == 2  # Means and differences; no metrics.jsonl, no curve.
   assert "<td>b</td><td>c.py</td><td>x=1</td>" in page
+  assert "All cells: y=2." in page
   assert "<td>b/seed_0</td><td>50.00</td>" in page and "<td>b/seed_1</td><td>100.00</td>" in page
   assert "75.00 ± 35.36" in (tmp_path / "out" / "results.md").read_text()
 
@@ -185,9 +188,11 @@ def test_the_files_hold_every_number(tmp_path):
 def test_one_seed_shows_no_deviation_of_seeds(tmp_path):
   outcomes = [outcome(tmp_path, cell, 0, [0, 1]) for cell in ("a", "b")]
   one = experiment(seeds=(0,))
-  text = table.markdown(one, "cmd", outcomes, analysis.analyse(one, outcomes), [])
+  rows = analysis.analyse(one, outcomes)
+  text = table.markdown(one, "cmd", outcomes, rows, [])
   assert "| a | 50.00 [" in text and "±" not in text
-  assert "One seed, 0: mean and, in brackets, the 95 % interval over videos; of other seeds" in text
+  said = "One seed, 0: mean and, in brackets, the 95 % interval over videos; of other seeds"
+  assert said in notes.below(one, outcomes, rows)[0]
 
 
 @pytest.mark.parametrize(("logged", "pictures"), [({}, 3), ({"dev_score": 0.5}, 4)])
@@ -201,17 +206,18 @@ def test_curves_of_what_was_logged(tmp_path, logged, pictures):
   assert page.count("data:image/png") == pictures  # Two of them are means and differences.
 
 
-def test_few_seeds_tell_of_no_small_p(tmp_path):
+@pytest.mark.parametrize(("count", "said"), [(2, "p<0.05"), (3, "p<0.01"), (4, "p<0.001")])
+def test_few_seeds_tell_of_no_small_p(tmp_path, count, said):
   right = np.array([1] * 30 + [0] * 30, bool)
-  for count, said in ((3, "p<0.01 |"), (4, "p<0.001 |")):
-    outcomes = [
-        outcome(tmp_path / str(count), cell, seed, right | (cell == "b"))
-        for cell in ("a", "b") for seed in range(count)
-    ]
-    grid = experiment(seeds=tuple(range(count)))
-    text = table.markdown(grid, "cmd", outcomes, analysis.analyse(grid, outcomes), [])
-    assert said in text
-    assert ("So few: too short an interval" in text) == (count == 3)
+  outcomes = [
+      outcome(tmp_path, cell, seed, right | (cell == "b"))
+      for cell in ("a", "b") for seed in range(count)
+  ]
+  grid = experiment(seeds=tuple(range(count)))
+  rows = analysis.analyse(grid, outcomes)
+  assert f"{said} |" in table.markdown(grid, "cmd", outcomes, rows, [])
+  few = "So few: too short an interval" in notes.below(grid, outcomes, rows)[0]
+  assert few == (count < 4)
 
 
 def test_a_table_says_what_it_is_of(tmp_path):
@@ -219,8 +225,21 @@ def test_a_table_says_what_it_is_of(tmp_path):
   metrics = dict(found.metrics) | {"questions": 1200, "videos": 2, "selected_on_this_split": True}
   told = notes.evaluated([dataclasses.replace(found, metrics=metrics)])
   name = f"{found.metrics['dataset']}_{found.metrics['split']}"
-  assert told[0] == f"Evaluated on {name}: 1,200 questions, 2 videos."
+  assert told[0] == f"Evaluated on {name} (1,200 questions, 2 videos)."
   assert "chosen on this split" in told[1]
   assert len(notes.evaluated([found])) == 1
   assert notes.evaluated([dataclasses.replace(found, error="error: disk full")]) == []
-  assert (notes.comparisons(1), len(notes.comparisons(28))) == ([], 1)
+  fewer = dataclasses.replace(found, metrics=metrics | {"questions": 3})
+  told = notes.evaluated([dataclasses.replace(found, metrics=metrics), fewer])
+  sizes = "(1,200 questions, 2 videos)", "(3 questions, 2 videos)"
+  assert told[0] == f"Evaluated on {name} {sizes[0]} and {name} {sizes[1]}."
+
+
+def test_a_table_says_how_many_comparisons_it_makes(tmp_path):
+  cells = (Cell("a"), Cell("b"), Cell("c"))
+  outcomes = [outcome(tmp_path, cell.name, s, [s, 1]) for cell in cells for s in (0, 1)]
+  grid = experiment(cells=cells)
+  write.write(tmp_path, grid, "cmd", outcomes, analysis.analyse(grid, outcomes))
+  for name in ("results.md", "report.html"):
+    assert "2 comparisons: each p is of one alone" in (tmp_path / name).read_text()
+  assert notes.comparisons(1) == []

@@ -218,8 +218,6 @@ def test_runs_of_an_earlier_and_larger_grid_are_named(tmp_path, runs, child):
   assert outcomes.others(runs, out) == []
   assert outcomes.others(runs[1:], out) == ["a/seed_0"]
   assert outcomes.others(runs[1:], out, "test") == []
-  assert "a/seed_0." in notes.left_out(["a/seed_0"])[0]
-  assert notes.left_out([]) == []
 
 
 def test_weights_are_known_by_content(tmp_path, runs, child):

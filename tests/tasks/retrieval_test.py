@@ -102,13 +102,26 @@ def test_rescoring_has_rows_of_its_own_and_does_not_choose(data, tmp_path, monke
   assert {name for name, value in shown_numbers(found).items() if value == "yes"} == flagged
 
 
-def test_rescoring_reads_the_scores_that_rank(data, tmp_path) -> None:
-  """With the segments' score in them."""
-  found = evaluate(data, tmp_path, rescoring=("sinkhorn",), segment_score=2.0)[0].metrics
+def test_rescoring_reads_the_scores_that_rank(data, tmp_path, monkeypatch) -> None:
+  """With the segments' score in them; beside them is what they are without it."""
+  read: list[np.ndarray] = []
+
+  def keep(scores: np.ndarray, owner: np.ndarray, **settings: Any) -> Any:
+    read.append(scores[np.unique(owner, return_index=True)[1]])
+    return rescored(scores, owner, **settings)
+
+  rescored = retrieval.rescoring.rescored
+  monkeypatch.setattr(retrieval.rescoring, "rescored", keep)
+  evaluation = evaluate(data, tmp_path / "a", rescoring=("sinkhorn",), segment_score=2.0)[0]
+  found = evaluation.metrics
   assert {name for name in found if name.startswith("text_to_video")} == {
-      "text_to_video", "text_to_video_global_only", "text_to_video_sinkhorn"
+      "text_to_video", "text_to_video_without_segments", "text_to_video_sinkhorn"
   }
-  assert found["text_to_video_sinkhorn"]["queries"] == 18
+  np.testing.assert_array_equal(read[0], evaluation.similarity)
+  plain = evaluate(data, tmp_path / "b")[0].metrics
+  for direction in DIRECTIONS:
+    assert found[f"{direction}_without_segments"] == plain[direction]
+  assert found["text_to_video"]["mean_rank"] != pytest.approx(plain["text_to_video"]["mean_rank"])
 
 
 def test_an_unknown_way_of_rescoring_is_one_line(data, tmp_path) -> None:
@@ -143,7 +156,7 @@ SEGMENTS = {"loss.global_weight": 0.0, "eval.global_score": 0.0, "eval.segment_s
     [
         (
             {"loss.global_weight": 0.0},
-            r"eval.global_score=1.0, loss.global_weight=0: .*not trained.*set it to 0 ",
+            r"eval.global_score=1.0, loss.global_weight=0: .*: set eval.global_score to 0 and ",
         ),
         (
             {"loss.segment_weight": 0.0, "eval.segment_score": 3.0},
@@ -151,7 +164,7 @@ SEGMENTS = {"loss.global_weight": 0.0, "eval.global_score": 0.0, "eval.segment_s
         ),
         (SEGMENTS | {"loss.segment_weight": 0.0}, "eval.segment_score=1.0, loss.segment_weight=0"),
         ({"eval.regression_score": 0.5}, "regression_score=0.5, model.video.regressor_hidden=0"),
-        ({"eval.global_score": 0.0}, "are all 0: nothing ranks"),
+        ({"eval.global_score": 0.0}, "all are 0 and nothing ranks"),
     ],
 )
 def test_what_ranks_must_be_trained(changes: dict[str, Any], said: str) -> None:
@@ -201,6 +214,6 @@ def test_scores_are_averaged_by_their_weights(data, tmp_path) -> None:
   mixed = score("mixed", 1.0, 2.0, 3.0)
   wanted = np.average(alone, axis=0, weights=[1.0, 2.0, 3.0])
   np.testing.assert_allclose(mixed.similarity, wanted, atol=1e-5)
-  assert "text_to_video_global_only" in mixed.metrics
-  assert "text_to_video_global_only" not in score("segments", 0.0, 0.0, 1.0).metrics
+  assert "text_to_video_without_segments" in mixed.metrics
+  assert "text_to_video_without_segments" not in score("segments", 0.0, 0.0, 1.0).metrics
   assert min(np.abs(a - b).max() for a, b in itertools.pairwise(alone)) > 0.05
