@@ -102,10 +102,11 @@ def _changes(overrides: Mapping[str, Any]) -> str:
 
 def _gains(metric: str, baseline: str, rows: Sequence[CellScores]) -> list[plots.Picture]:
   """A picture of the differences to the baseline; none where there are none."""
-  found = {
-      row.cell: row.scores[metric].difference for row in rows if metric in row.scores
+  shown = {
+      row.cell: score.difference
+      for row in rows
+      if (score := row.scores.get(metric)) and score.difference
   }
-  shown = {cell: difference for cell, difference in found.items() if difference}
   if not shown:
     return []
   means, intervals = zip(*((d.mean, d.interval) for d in shown.values()), strict=True)

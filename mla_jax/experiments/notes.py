@@ -59,14 +59,13 @@ def _missing(experiment: Experiment, outcomes: Sequence[Outcome]) -> str:
 
 def code(outcomes: Sequence[Outcome]) -> list[str]:
   """Which code made the runs, and whether it was one and the same."""
-  evaluated = [outcome for outcome in outcomes if outcome.trained_by]
+  trained = {version for outcome in outcomes for version in outcome.trained_by}
   notes = []
-  if evaluated:
-    trained = {version for outcome in evaluated for version in outcome.trained_by}
+  if trained:
     notes.append(f"Trained by code {', '.join(sorted(trained))}.")
   versions = Counter(outcome.code_version for outcome in outcomes)
-  code = "Evaluated by code" if evaluated else "Code"
-  notes.append(f"{code} {', '.join(sorted(versions))}.")
+  by = "Evaluated by code" if trained else "Code"
+  notes.append(f"{by} {', '.join(sorted(versions))}.")
   if len(versions) > 1:
     counts = ", ".join(f"{count} by {version}" for version, count in sorted(versions.items()))
     notes.append(f"Mixed code: runs {counts}; results.json says which.")

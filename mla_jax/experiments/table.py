@@ -1,4 +1,4 @@
-"""An experiment's table as texts: its columns, rows and notes, and all in Markdown."""
+"""An experiment's table as texts: its columns and rows, and all in Markdown."""
 
 from collections.abc import Sequence
 

@@ -100,8 +100,9 @@ class Retrieval(Task):
         ranked = _Ranked.by_scores(scored(text), owner, scored(others) if others else None)
       rows = ranked.summarise(sizes.resamples) | rows
       if sizes.rescoring:
-        trained = "global" if self.losses.global_weight else "segment"
-        scale = float(jnp.exp(getattr(scales, f"{trained}_log_scale")))
+        aligned = self.losses.global_weight > 0
+        log_scale = scales.global_log_scale if aligned else scales.segment_log_scale
+        scale = float(jnp.exp(log_scale))
         rows |= ranked.rescore(methods=sizes.rescoring, scale=scale, resamples=sizes.resamples)
       return _evaluation(texts, ranked, owner, rows)
 

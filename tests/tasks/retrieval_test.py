@@ -117,6 +117,7 @@ def test_rescoring_reads_the_scores_that_rank(data, tmp_path, monkeypatch) -> No
   assert {name for name in found if name.startswith("text_to_video")} == {
       "text_to_video", "text_to_video_without_segments", "text_to_video_sinkhorn"
   }
+  assert found["text_to_video_sinkhorn"]["queries"] == 18
   np.testing.assert_array_equal(read[0], evaluation.similarity)
   plain = evaluate(data, tmp_path / "b")[0].metrics
   for direction in DIRECTIONS:
