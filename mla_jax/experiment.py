@@ -59,7 +59,7 @@ def _run(path: str, out: pathlib.Path, overrides: Mapping[str, Any]) -> None:
   experiment = plan.load_experiment(path, _CELLS.value, _SEEDS.value, _BASELINE.value)
   runs = plan.plan_runs(experiment, overrides)
   # Later still: what is wrong with the plan is said at once.
-  from mla_jax.experiments import analysis, write
+  from mla_jax.experiments import analysis, findings, write
 
   def tell(count: int, outcome: outcomes.Outcome) -> None:
     ended = outcome.error or f"{outcome.seconds:.0f} s"
@@ -72,7 +72,9 @@ def _run(path: str, out: pathlib.Path, overrides: Mapping[str, Any]) -> None:
   rows = analysis.analyse(experiment, found)
   left_out = outcomes.others(runs, out, split)
   into = out / split if split else out
-  write.write(into, experiment, _typed(path, overrides), found, rows, left_out)
+  write.write(
+      into, findings.Findings(experiment, _typed(path, overrides), found, rows, left_out)
+  )
   print((into / "results.md").read_text())
   print(f"report: {into / 'report.html'}")
   print(json.dumps({row.cell: {k: s.mean for k, s in row.scores.items()} for row in rows}))

@@ -10,6 +10,7 @@ import numpy as np
 from mla_jax import code_version, config_lib
 from mla_jax.experiments import table
 from mla_jax.experiments.analysis import CellScores, Score
+from mla_jax.experiments.findings import Findings
 from mla_jax.experiments.outcomes import Outcome
 from mla_jax.experiments.plan import Experiment
 from mla_jax.report import page, plots
@@ -18,14 +19,9 @@ from mla_jax.report import page, plots
 _CURVES = (("dev_score", "the score that selects the checkpoint"), ("loss", "training loss"))
 
 
-def report(
-    experiment: Experiment,
-    typed: str,
-    outcomes: Sequence[Outcome],
-    rows: Sequence[CellScores],
-    notes: Sequence[str],
-) -> str:
-  """The page; the arguments are those of `write.write`, and the notes below the table."""
+def report(findings: Findings, notes: Sequence[str]) -> str:
+  """The page, with the notes below its table."""
+  experiment, outcomes, rows = findings.experiment, findings.outcomes, findings.rows
   metrics = experiment.metrics
   gains = [found for metric in metrics for found in _gains(metric, experiment.baseline, rows)]
   drawn = [_curves(outcomes, *curve) for curve in _CURVES]
@@ -36,7 +32,7 @@ def report(
       ("Means with their 95 % intervals", page.pictures([_bars(name, rows) for name in metrics])),
       ("While training", page.pictures([picture for found in drawn for picture in found])),
       ("Runs", _runs(experiment, outcomes, rows)),
-      ("Command", f"<p><code>{html.escape(typed)}</code></p>"),
+      ("Command", f"<p><code>{html.escape(findings.command)}</code></p>"),
   ]
   return page.page(experiment.title, sections)
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mla_jax.experiments.analysis import CellScores
+from mla_jax.experiments.findings import Findings
 from mla_jax.experiments.outcomes import Outcome
 from mla_jax.experiments.plan import Experiment
 
@@ -12,14 +12,12 @@ _SHOWN = 8  # Runs named of those that are left out.
 _SIZES = ("texts", "questions", "queries", "videos")  # Counts that evaluations have.
 
 
-def below(
-    experiment: Experiment,
-    outcomes: Sequence[Outcome],
-    rows: Sequence[CellScores],
-    left_out: Sequence[str] = (),
-) -> list[str]:
-  """The paragraphs below the table; the arguments are those of `write.write`."""
-  compared = [score for row in rows for score in row.scores.values() if score.difference]
+def below(findings: Findings) -> list[str]:
+  """The paragraphs below the table."""
+  experiment, outcomes = findings.experiment, findings.outcomes
+  compared = [
+      score for row in findings.rows for score in row.scores.values() if score.difference
+  ]
   lines = [
       f"{_explained(experiment.seeds)}{_missing(experiment, outcomes)} Differences to "
       f"`{experiment.baseline}` are paired by seed and example; their interval and p have seeds "
@@ -27,7 +25,7 @@ def below(
       *evaluated(outcomes),
       *code(outcomes),
       *comparisons(len(compared)),
-      *_left_out(left_out),
+      *_left_out(findings.left_out),
   ]
   if all(outcome.error for outcome in outcomes if outcome.run.cell == experiment.baseline):
     lines.append(f"No differences: no run of `{experiment.baseline}` ended well.")

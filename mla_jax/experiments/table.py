@@ -3,26 +3,21 @@
 from collections.abc import Sequence
 
 from mla_jax.experiments.analysis import CellScores, Score
-from mla_jax.experiments.outcomes import Outcome
+from mla_jax.experiments.findings import Findings
 from mla_jax.experiments.plan import Experiment
 
 
-def markdown(
-    experiment: Experiment,
-    typed: str,
-    outcomes: Sequence[Outcome],
-    rows: Sequence[CellScores],
-    notes: Sequence[str],
-) -> str:
+def markdown(findings: Findings, notes: Sequence[str]) -> str:
   """The table for a docs page, with where it comes from and the notes below it."""
+  experiment, outcomes = findings.experiment, findings.outcomes
   seed = experiment.seeds[0]
   evaluated = any(outcome.split for outcome in outcomes)
   minutes = "minutes to evaluate" if evaluated else "minutes a run"
   header = ["", *columns(experiment), minutes, f"config, seed {seed}"]
   hashes = {o.run.cell: o.run.config_hash for o in outcomes if o.run.seed == seed}
-  lines = [f"## {experiment.title}", "", f"`{typed}`", "", _line(header)]
+  lines = [f"## {experiment.title}", "", f"`{findings.command}`", "", _line(header)]
   lines.append("|" + "---|" * len(header))
-  for row in rows:
+  for row in findings.rows:
     minutes = f"{row.seconds / 60:.1f}"
     lines.append(_line([*row_of(experiment, row), minutes, hashes.get(row.cell, "")]))
   return "\n\n".join(["\n".join(lines), *notes]) + "\n"

@@ -1,6 +1,5 @@
 """What an experiment leaves in its folder: results.json, results.md and report.html."""
 
-from collections.abc import Sequence
 import dataclasses
 import json
 import pathlib
@@ -9,50 +8,30 @@ from typing import Any
 
 from mla_jax import whole_files
 from mla_jax.experiments import html_report, notes, table
-from mla_jax.experiments.analysis import CellScores, Score
-from mla_jax.experiments.outcomes import Outcome
-from mla_jax.experiments.plan import Experiment
+from mla_jax.experiments.analysis import Score
+from mla_jax.experiments.findings import Findings
 
 
-def write(
-    out: pathlib.Path,
-    experiment: Experiment,
-    typed: str,
-    outcomes: Sequence[Outcome],
-    rows: Sequence[CellScores],
-    left_out: Sequence[str] = (),
-) -> None:
-  """Writes the three files.
-
-  Args:
-    out: folder of the experiment.
-    experiment: what was asked.
-    typed: the command that runs it.
-    outcomes: how its runs ended.
-    rows: from `analysis.analyse`.
-    left_out: names of finished runs in the folder that are not in the rows.
-  """
+def write(out: pathlib.Path, findings: Findings) -> None:
+  """Writes the three files into the folder `out`."""
   out.mkdir(parents=True, exist_ok=True)
-  said = notes.below(experiment, outcomes, rows, left_out)
-  result = to_json(experiment, typed, outcomes, rows) | {"left_out": list(left_out)}
+  said = notes.below(findings)
   for name, content in (
-      ("results.json", json.dumps(result, indent=2) + "\n"),
-      ("results.md", table.markdown(experiment, typed, outcomes, rows, said)),
-      ("report.html", html_report.report(experiment, typed, outcomes, rows, said)),
+      ("results.json", json.dumps(to_json(findings), indent=2) + "\n"),
+      ("results.md", table.markdown(findings, said)),
+      ("report.html", html_report.report(findings, said)),
   ):
     whole_files.write_text(out / name, content)
 
 
-def to_json(
-    experiment: Experiment, typed: str, outcomes: Sequence[Outcome], rows: Sequence[CellScores]
-) -> dict[str, Any]:
+def to_json(findings: Findings) -> dict[str, Any]:
   """Everything in the report, as JSON values."""
   return {
-      "title": experiment.title,
-      "command": typed,
-      "baseline": experiment.baseline,
+      "title": findings.experiment.title,
+      "command": findings.command,
+      "baseline": findings.experiment.baseline,
       "cells": {row.cell: {name: _json(score) for name, score in row.scores.items()}
-                for row in rows},
+                for row in findings.rows},
       "runs": [
           {
               "cell": outcome.run.cell,
@@ -66,8 +45,9 @@ def to_json(
               "error": outcome.error,
               "metrics": outcome.metrics,
           }
-          for outcome in outcomes
+          for outcome in findings.outcomes
       ],
+      "left_out": list(findings.left_out),
   }
 
 

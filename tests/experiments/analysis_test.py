@@ -8,6 +8,7 @@ import pytest
 
 from mla_jax.errors import UserError
 from mla_jax.experiments import analysis, notes, table, write
+from mla_jax.experiments.findings import Findings
 from mla_jax.experiments.outcomes import Outcome
 from mla_jax.experiments.plan import Cell, Experiment, PlannedRun
 
@@ -87,12 +88,13 @@ def test_only_seeds_that_both_have_are_compared(tmp_path):
   found = rows[1].scores["accuracy"]
   assert found.difference.mean == 100.0
   assert (found.compared, found.deviation) == (1, None)
-  text = table.markdown(experiment(), "cmd", outcomes, rows, [])
+  findings = Findings(experiment(), "cmd", outcomes, rows)
+  text = table.markdown(findings, [])
   assert "| b (n=1) | 100.00 " in text
   assert "p<0.001 (n=1) |" in text
-  below = notes.below(experiment(), outcomes, rows)
+  below = notes.below(findings)
   assert "of n=1 the interval is over videos alone" in below[0]
-  assert write.to_json(experiment(), "cmd", outcomes, rows)["cells"]["b"]["accuracy"] == {
+  assert write.to_json(findings)["cells"]["b"]["accuracy"] == {
       "mean": 100.0, "deviation": None, "by_seed": {1: 100.0}, "interval": found.interval,
       "difference": dataclasses.asdict(found.difference), "seeds_compared": 1,
   }
@@ -125,8 +127,8 @@ def test_a_failed_cell_is_a_row_without_numbers(tmp_path):
   ]
   rows = analysis.analyse(experiment(), outcomes)
   assert rows[1].scores == {}
-  said = notes.below(experiment(), outcomes, rows)
-  text = table.markdown(experiment(), "cmd", outcomes, rows, said)
+  findings = Findings(experiment(), "cmd", outcomes, rows)
+  text = table.markdown(findings, notes.below(findings))
   assert "| b | failed | " in text
   assert "No differences" not in text
   assert "Failed: b/seed_0: error: disk full" in text
@@ -139,7 +141,7 @@ def test_without_its_baseline_a_table_says_why_nothing_is_compared(tmp_path):
   ]
   rows = analysis.analyse(experiment(), outcomes)
   says = "No differences: no run of `a` ended well."
-  assert says in notes.below(experiment(), outcomes, rows)
+  assert says in notes.below(Findings(experiment(), "cmd", outcomes, rows))
 
 
 def test_a_table_says_what_is_missing_and_which_config(tmp_path):
@@ -150,7 +152,7 @@ def test_a_table_says_what_is_missing_and_which_config(tmp_path):
       outcome(tmp_path, "b", 1, [1, 1], error="error: disk full"),
   ]
   rows = analysis.analyse(experiment(), outcomes)
-  write.write(tmp_path, experiment(), "cmd", outcomes, rows, ["c/seed_0"])
+  write.write(tmp_path, Findings(experiment(), "cmd", outcomes, rows, ["c/seed_0"]))
   text = (tmp_path / "results.md").read_text()
   assert "| a | " in text
   assert "| b (n=1) | " in text
@@ -172,7 +174,7 @@ def test_unknown_names_are_said(tmp_path):
 def test_the_files_hold_every_number(tmp_path):
   outcomes = [outcome(tmp_path, cell, s, [s, 1]) for cell in ("a", "b") for s in (0, 1)]
   rows = analysis.analyse(experiment(), outcomes)
-  write.write(tmp_path / "out", experiment(), "the command", outcomes, rows)
+  write.write(tmp_path / "out", Findings(experiment(), "the command", outcomes, rows))
   result = json.loads((tmp_path / "out" / "results.json").read_text())
   assert result["cells"]["b"]["accuracy"]["mean"] == 75.0
   assert result["runs"][0]["config_hash"] == "0" * 16
@@ -189,10 +191,11 @@ def test_one_seed_shows_no_deviation_of_seeds(tmp_path):
   outcomes = [outcome(tmp_path, cell, 0, [0, 1]) for cell in ("a", "b")]
   one = experiment(seeds=(0,))
   rows = analysis.analyse(one, outcomes)
-  text = table.markdown(one, "cmd", outcomes, rows, [])
+  findings = Findings(one, "cmd", outcomes, rows)
+  text = table.markdown(findings, [])
   assert "| a | 50.00 [" in text and "±" not in text
   said = "One seed, 0: mean and, in brackets, the 95 % interval over videos; of other seeds"
-  assert said in notes.below(one, outcomes, rows)[0]
+  assert said in notes.below(findings)[0]
 
 
 @pytest.mark.parametrize(("logged", "pictures"), [({}, 3), ({"dev_score": 0.5}, 4)])
@@ -201,7 +204,8 @@ def test_curves_of_what_was_logged(tmp_path, logged, pictures):
   for found in outcomes:
     lines = [{"step": step, "loss": 1.0 / step} | logged for step in (1, 2)]
     (found.workdir / "metrics.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
-  write.write(tmp_path, experiment(), "cmd", outcomes, analysis.analyse(experiment(), outcomes))
+  rows = analysis.analyse(experiment(), outcomes)
+  write.write(tmp_path, Findings(experiment(), "cmd", outcomes, rows))
   page = (tmp_path / "report.html").read_text()
   assert page.count("data:image/png") == pictures  # Two of them are means and differences.
 
@@ -214,9 +218,9 @@ def test_few_seeds_tell_of_no_small_p(tmp_path, count, said):
       for cell in ("a", "b") for seed in range(count)
   ]
   grid = experiment(seeds=tuple(range(count)))
-  rows = analysis.analyse(grid, outcomes)
-  assert f"{said} |" in table.markdown(grid, "cmd", outcomes, rows, [])
-  few = "So few: too short an interval" in notes.below(grid, outcomes, rows)[0]
+  findings = Findings(grid, "cmd", outcomes, analysis.analyse(grid, outcomes))
+  assert f"{said} |" in table.markdown(findings, [])
+  few = "So few: too short an interval" in notes.below(findings)[0]
   assert few == (count < 4)
 
 
@@ -239,7 +243,7 @@ def test_a_table_says_how_many_comparisons_it_makes(tmp_path):
   cells = (Cell("a"), Cell("b"), Cell("c"))
   outcomes = [outcome(tmp_path, cell.name, s, [s, 1]) for cell in cells for s in (0, 1)]
   grid = experiment(cells=cells)
-  write.write(tmp_path, grid, "cmd", outcomes, analysis.analyse(grid, outcomes))
+  write.write(tmp_path, Findings(grid, "cmd", outcomes, analysis.analyse(grid, outcomes)))
   for name in ("results.md", "report.html"):
     assert "2 comparisons: each p is of one alone" in (tmp_path / name).read_text()
   assert notes.comparisons(1) == []
