@@ -36,6 +36,9 @@ def get_experiment(arg: str | None = None) -> Experiment:
                   ("_half_the_rate_twice_the_steps", half | more),
               )
           ),
+          Cell(
+              "task_quarter_the_rate", {**task.overrides, "optimizer.learning_rate": rate / 4}
+          ),
           Cell("task_four_times_the_steps", {**task.overrides, "train.steps": steps * 4}),
           Cell("task_global_wholes", {**level_global.overrides, **_WHOLES}),
       ),
