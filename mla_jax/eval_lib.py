@@ -82,7 +82,8 @@ def evaluate(run: Run, step: str = "best") -> dict[str, Any]:
 
   Returns:
     The metrics, as written to `WORKDIR/eval/<result_name>.json`; beside it are a dump of every
-    example (`.jsonl`) and the report. "changed" is there where settings differ from the run's.
+    example (`.jsonl`) and the report. "changed" is there where settings differ from the run's,
+    "other_data" where the texts do (`trained_on.other_texts`).
 
   Raises:
     UserError: no such checkpoint or split, or the data does not fit the model.
@@ -92,20 +93,21 @@ def evaluate(run: Run, step: str = "best") -> dict[str, Any]:
   watchdog.alive("the evaluation: reading the split and the checkpoint")
   trained = config_lib.read_config(run.workdir / "config.json")
   texts = run_lib.open_evaluated(run)
-  seen = _trained_on(run, trained, texts)
+  seen, other = _trained_on(run, trained, texts), trained_on.other_texts(run, trained)
   params, chosen = restore_params(run, step)
   watchdog.alive(f"the evaluation of step {chosen}")
   evaluation = run.evaluate(params, texts)
   watchdog.alive(f"the evaluation of step {chosen}: writing")
-  name, changed = result_name(run.config, trained), _changed(run.config, trained)
+  name, changed = result_name(run, trained), _changed(run.config, trained)
   if changed:
     logger.info("%s: evaluated with %s", name, "; ".join(changed))
   metrics = evaluation.metrics | {
       "dataset": f"{data.family}_{data.eval_texts}",
       "split": data.eval_split,
       "step": chosen,
-  } | seen | (_selection(run, trained.data) if step == "best" else {})
+  } | seen | (_selection(run, trained, other) if step == "best" else {})
   metrics |= {"changed": changed} if changed else {}
+  metrics |= {"other_data": other} if other else {}
   if processes.is_first():
     _write(run.workdir / "eval", name, metrics, evaluation)
   write_report(run, params, texts, evaluation, name)
@@ -123,19 +125,22 @@ def restore_params(run: Run, step: str) -> tuple[Any, int]:
   return state.eval_params, chosen
 
 
-def result_name(config: ConfigDict, trained: ConfigDict) -> str:
-  """The name of an evaluation's files: none replaces those of one with other settings.
+def result_name(run: Run, trained: ConfigDict) -> str:
+  """The name of an evaluation's files: none replaces those of one with other settings or texts.
 
-  `<dataset>_<split>`, then the task if it is not the run's, then 8 hexadecimal digits of the other
-  settings that differ from the run's: of their values here alone, so that two runs that are
-  evaluated alike have files of one name.
+  `<dataset>_<split>`, then `data_` and `trained_on.other_texts` if they are others than the run's,
+  then the task if it is not the run's, then 8 hexadecimal digits of the other settings that differ
+  from the run's: of their values here alone, so that two runs that are evaluated alike have files
+  of one name.
 
   Args:
-    config: of the evaluation.
-    trained: of the run.
+    run: of the evaluation.
+    trained: config of the run.
   """
-  data = config.data
+  config, data = run.config, run.config.data
   parts = [data.family, data.eval_texts, data.eval_split]
+  other = trained_on.other_texts(run, trained)
+  parts += [f"data_{other}"] if other else []
   parts += [config.task] if config.task != trained.task else []
   keys = [change.partition(":")[0] for change in _changed(config, trained)]
   if keys:
@@ -160,16 +165,16 @@ def _trained_on(run: Run, trained: ConfigDict, texts: Texts) -> dict[str, int]:
   return {"videos_trained_on": count}
 
 
-def _selection(run: Run, trained: ConfigDict) -> dict[str, Any]:
+def _selection(run: Run, trained: ConfigDict, other: str) -> dict[str, Any]:
   """What the best step was chosen on, and whether that is what it is now evaluated on."""
-  selected = selection.selected_on(trained)
+  data, before = run.config.data, trained.data
+  selected = selection.selected_on(before)
   if selected is None:
     return {}
-  data = run.config.data
-  same = [(d.family, d.eval_texts) for d in (trained, data)]
-  is_evaluated = same[0] == same[1] and data.eval_split in (selected, DEV)
+  same = [(d.family, d.eval_texts) for d in (before, data)]
+  is_evaluated = same[0] == same[1] and data.eval_split in (selected, DEV) and not other
   return {
-      "selected_on": f"{trained.family}_{trained.eval_texts}_{selected}",
+      "selected_on": f"{before.family}_{before.eval_texts}_{selected}",
       "selected_on_this_split": is_evaluated,
   }
 

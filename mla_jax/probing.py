@@ -72,7 +72,7 @@ def probe(config: ConfigDict, workdir: pathlib.Path, step: str) -> dict[str, Any
       "probes": found,
       "notes": notes,
   }
-  path = workdir / "eval" / f"probes_{eval_lib.result_name(config, trained)}.json"
+  path = workdir / "eval" / f"probes_{eval_lib.result_name(run, trained)}.json"
   path.parent.mkdir(exist_ok=True)
   whole_files.write_text(path, json.dumps(result, indent=2, allow_nan=False) + "\n")
   return result

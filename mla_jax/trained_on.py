@@ -1,4 +1,4 @@
-"""Which of the evaluated videos a run was trained on."""
+"""What of an evaluation a run was trained on: its videos, and whether on these texts."""
 
 from collections.abc import Collection
 import pathlib
@@ -13,6 +13,19 @@ from mla_jax.data.sources import Texts
 from mla_jax.errors import UserError
 from mla_jax.run import Run
 from mla_jax.tasks.registry import make_task
+
+
+def other_texts(run: Run, trained: ConfigDict) -> str:
+  """Eight digits of the evaluated texts' fingerprint where training read others of that name.
+
+  "" where they are the same, or where training read none of that name and family.
+  """
+  digests, data = run.workdir / "data.json", run.config.data
+  if data.family != trained.data.family or not digests.exists():
+    return ""
+  folder = family_dir(run.config) / data.eval_texts
+  found = record_format.finished_manifest(folder)["fingerprint"]
+  return "" if read_json(digests, dict).get(data.eval_texts, found) == found else found[:8]
 
 
 def count_videos(run: Run, trained: ConfigDict, texts: Texts) -> int:

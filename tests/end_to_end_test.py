@@ -44,6 +44,7 @@ def trained(
 def check_outputs(workdir: pathlib.Path, result: dict[str, Any]) -> list[dict[str, Any]]:
   """The files of an evaluation agree with its printed result; returns the dump."""
   name = f"{result['dataset']}_{result['split']}"
+  name += f"_data_{result['other_data']}" if "other_data" in result else ""
   assert json.loads((workdir / "eval" / f"{name}.json").read_text()) == result
   page = (workdir / "report" / f"{name}.html").read_text()
   assert "data:image/png;base64" in page
@@ -78,6 +79,9 @@ def test_qa_trains_evaluates_and_scores_another_hold_out(features, tmp_path):
       run(evaluation(workdir, f"--config.data.dir={other}", "--step=latest"))
   )
   assert found["questions"] == 2 * sum(n % 4 == 3 for n in range(500, 513))
+  assert len(check_outputs(workdir, found)) == found["questions"]
+  assert "other_data" not in result
+  assert check_outputs(workdir, result) == dump  # Neither replaces the other.
 
 
 @pytest.mark.slow  # tests/configs_test.py trains from frames too.

@@ -59,8 +59,10 @@ class Outcome:
   @property
   def dump(self) -> pathlib.Path:
     """The per-example dump of its evaluation."""
-    name = f"{self.metrics['dataset']}_{self.metrics['split']}"
-    return self.workdir / "eval" / f"{name}.jsonl"
+    parts = [self.metrics["dataset"], self.metrics["split"]]
+    if other := self.metrics.get("other_data"):
+      parts.append(f"data_{other}")
+    return self.workdir / "eval" / f"{'_'.join(parts)}.jsonl"
 
   def dump_digest(self) -> str | None:
     """Of the dump's content as it is now; None where there is no dump."""

@@ -3,6 +3,7 @@
 import json
 import logging
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -41,9 +42,10 @@ def evaluate(workdir, task, texts, **more):
   changes = {
       "task": task, "data.family": "msrvtt", "data.eval_texts": texts, "data.eval_split": "test"}
   config = eval_lib.load_config(workdir, None, changes | {k: str(v) for k, v in more.items()})
-  result = eval_lib.evaluate(run_lib.open_run(config, workdir))
+  run = run_lib.open_run(config, workdir)
+  result = eval_lib.evaluate(run)
   trained = config_lib.read_config(workdir / "config.json")
-  name = eval_lib.result_name(config, trained)
+  name = eval_lib.result_name(run, trained)
   assert name.startswith(f"msrvtt_{texts}_test_{task}_")
   dump = (workdir / "eval" / f"{name}.jsonl").read_text().splitlines()
   return result, [json.loads(line) for line in dump]
@@ -68,6 +70,17 @@ def test_a_result_on_what_selected_the_step_says_so(trained):
   assert result["selected_on_this_split"] is True
   saved = json.loads((trained / "eval" / "msrvtt_retrieval_validate.json").read_text())
   assert saved["selected_on"] == "msrvtt_retrieval_validate"
+
+
+def test_a_split_of_other_data_selected_no_step(trained, tmp_path):
+  other = tiny.prepare(tmp_path, datasets=("msrvtt_retrieval",), videos=12, first=500)
+  changes = {"data.eval_split": "validate", "data.dir": str(other)}
+  workdir = shutil.copytree(trained, tmp_path / "run")
+  config = eval_lib.load_config(workdir, None, changes)
+  result = eval_lib.evaluate(run_lib.open_run(config, workdir))
+  assert result["selected_on"] == "msrvtt_retrieval_validate"
+  assert result["selected_on_this_split"] is False
+  assert len(result["other_data"]) == 8
 
 
 def test_an_evaluation_with_other_settings_says_so_and_replaces_no_other(trained):
