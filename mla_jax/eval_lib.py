@@ -98,7 +98,7 @@ def evaluate(run: Run, step: str = "best") -> dict[str, Any]:
   watchdog.alive(f"the evaluation of step {chosen}")
   evaluation = run.evaluate(params, texts)
   watchdog.alive(f"the evaluation of step {chosen}: writing")
-  name, changed = result_name(run, trained), _changed(run.config, trained)
+  name, changed = result_name(run.config, trained, other), _changed(run.config, trained)
   if changed:
     logger.info("%s: evaluated with %s", name, "; ".join(changed))
   metrics = evaluation.metrics | {
@@ -125,21 +125,20 @@ def restore_params(run: Run, step: str) -> tuple[Any, int]:
   return state.eval_params, chosen
 
 
-def result_name(run: Run, trained: ConfigDict) -> str:
+def result_name(config: ConfigDict, trained: ConfigDict, other: str = "") -> str:
   """The name of an evaluation's files: none replaces those of one with other settings or texts.
 
-  `<dataset>_<split>`, then `data_` and `trained_on.other_texts` if they are others than the run's,
-  then the task if it is not the run's, then 8 hexadecimal digits of the other settings that differ
-  from the run's: of their values here alone, so that two runs that are evaluated alike have files
-  of one name.
+  `<dataset>_<split>`, then `data_` and `other` if there is one, then the task if it is not the
+  run's, then 8 hexadecimal digits of the other settings that differ from the run's: of their values
+  here alone, so that two runs that are evaluated alike have files of one name.
 
   Args:
-    run: of the evaluation.
-    trained: config of the run.
+    config: of the evaluation.
+    trained: of the run.
+    other: `trained_on.other_texts`.
   """
-  config, data = run.config, run.config.data
+  data = config.data
   parts = [data.family, data.eval_texts, data.eval_split]
-  other = trained_on.other_texts(run, trained)
   parts += [f"data_{other}"] if other else []
   parts += [config.task] if config.task != trained.task else []
   keys = [change.partition(":")[0] for change in _changed(config, trained)]

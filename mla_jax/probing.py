@@ -8,7 +8,7 @@ from typing import Any
 from ml_collections import ConfigDict
 import numpy as np
 
-from mla_jax import config_lib, eval_lib, whole_files
+from mla_jax import config_lib, eval_lib, trained_on, whole_files
 from mla_jax import run as run_lib
 from mla_jax.data import probes
 from mla_jax.data.sources import Texts
@@ -72,7 +72,8 @@ def probe(config: ConfigDict, workdir: pathlib.Path, step: str) -> dict[str, Any
       "probes": found,
       "notes": notes,
   }
-  path = workdir / "eval" / f"probes_{eval_lib.result_name(run, trained)}.json"
+  written = eval_lib.result_name(config, trained, trained_on.other_texts(run, trained))
+  path = workdir / "eval" / f"probes_{written}.json"
   path.parent.mkdir(exist_ok=True)
   whole_files.write_text(path, json.dumps(result, indent=2, allow_nan=False) + "\n")
   return result

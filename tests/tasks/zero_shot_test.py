@@ -42,10 +42,9 @@ def evaluate(workdir, task, texts, **more):
   changes = {
       "task": task, "data.family": "msrvtt", "data.eval_texts": texts, "data.eval_split": "test"}
   config = eval_lib.load_config(workdir, None, changes | {k: str(v) for k, v in more.items()})
-  run = run_lib.open_run(config, workdir)
-  result = eval_lib.evaluate(run)
+  result = eval_lib.evaluate(run_lib.open_run(config, workdir))
   trained = config_lib.read_config(workdir / "config.json")
-  name = eval_lib.result_name(run, trained)
+  name = eval_lib.result_name(config, trained)
   assert name.startswith(f"msrvtt_{texts}_test_{task}_")
   dump = (workdir / "eval" / f"{name}.jsonl").read_text().splitlines()
   return result, [json.loads(line) for line in dump]
