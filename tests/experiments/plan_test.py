@@ -145,7 +145,7 @@ ARGUMENTS = {
     "msrvtt_mini_composed_tuning": ("", "debug"),
     "msrvtt_mini_moments": ("", "span", "span,debug"),
     "msrvtt_mini_negatives": ("", "minilm", "minilm,debug"),
-    "msrvtt_mini_no_video": ("", "debug"),
+    "msrvtt_mini_qa_tuning": ("", "no_video", "debug", "no_video,debug"),
     "msrvtt_mini_qa": ("", "minilm", "pixels", "minilm,debug"),
     "msrvtt_mini_qa_alignment": ("", "debug"),
     "msrvtt_mini_regression": ("", "debug"),
