@@ -20,12 +20,12 @@ def other_texts(run: Run, trained: ConfigDict) -> str:
 
   "" where they are the same, or where training read none of that name and family.
   """
-  digests, data = run.workdir / "data.json", run.config.data
-  if data.family != trained.data.family or not digests.exists():
+  name = run.config.data.eval_texts
+  known = _read_before(run, trained).get(name)
+  if known is None:
     return ""
-  folder = family_dir(run.config) / data.eval_texts
-  found = record_format.finished_manifest(folder)["fingerprint"]
-  return "" if read_json(digests, dict).get(data.eval_texts, found) == found else found[:8]
+  found = record_format.finished_manifest(family_dir(run.config) / name)["fingerprint"]
+  return "" if known == found else found[:8]
 
 
 def count_videos(run: Run, trained: ConfigDict, texts: Texts) -> int:
@@ -39,15 +39,15 @@ def count_videos(run: Run, trained: ConfigDict, texts: Texts) -> int:
     trained: the config of the training.
     texts: what is evaluated.
   """
-  digests = run.workdir / "data.json"
-  if run.config.data.family != trained.data.family or not digests.exists():
+  known = _read_before(run, trained)
+  if not known:
     return 0
   there = trained.copy_and_resolve_references()
   if not pathlib.Path(there.data.dir).is_dir():  # Trained on another machine.
     there.data.dir = run.config.data.dir
   fraction, ids = there.data.dev_fraction, set(texts.video_ids().tolist())
   asked = {video for video in ids if sources.hashed_share(video) >= fraction}
-  known, found = read_json(digests, dict), set()
+  found = set()
   for source in there.data.sources.values():
     try:
       digest = record_format.finished_manifest(family_dir(there) / source.texts)["fingerprint"]
@@ -56,6 +56,14 @@ def count_videos(run: Run, trained: ConfigDict, texts: Texts) -> int:
     except UserError:  # Gone, or not whole.
       continue
   return len(found)
+
+
+def _read_before(run: Run, trained: ConfigDict) -> dict[str, str]:
+  """Fingerprint by name of what training read; empty if that is of another family or not kept."""
+  digests = run.workdir / "data.json"
+  if run.config.data.family != trained.data.family or not digests.exists():
+    return {}
+  return read_json(digests, dict)
 
 
 def _read_by(config: ConfigDict, source: ConfigDict, asked: Collection[str]) -> set[str]:
