@@ -1,6 +1,7 @@
 """Text-video retrieval on MSR-VTT's layout: captions, and timed sentences where there are any.
 
 `configs/msrvtt_mini_retrieval.py` reads features, `...:pixels` frames; `...:debug` is tiny.
+`...:captions` has no timed sentences, but as many rows: what they are for need not be prepared.
 `...:minilm` has a pretrained text encoder, from --config.model.text.pretrained=DIR, and aligns
 questions with their answers too. Prepare: `msrvtt_retrieval`, then `timed_captions
 --family=msrvtt`, for MiniLM `msrvtt_qa` as well, into one `--out`.
@@ -13,13 +14,14 @@ from mla_jax.config_lib import parse_arg
 
 
 def get_config(arg: str | None = None) -> ConfigDict:
-  args = parse_arg(arg, pixels=False, minilm=False, debug=False)
+  args = parse_arg(arg, captions=False, pixels=False, minilm=False, debug=False)
   config = common.base("msrvtt_mini_retrieval", "retrieval")
   data = config.data
   data.family = "msrvtt"
   data.eval_split = "validate"
-  data.sources.captions = common.source("retrieval", "train", 160)
-  data.sources.timed = common.source("timed_captions", "train", 32, sentences=1)
+  data.sources.captions = common.source("retrieval", "train", 192 if args.captions else 160)
+  if not args.captions:
+    data.sources.timed = common.source("timed_captions", "train", 32, sentences=1)
   data.captions = 4  # Captions of a video, which is encoded once for them.
   data.num_frames, data.video_segments = 8, 4  # Of three videos in four all, at one a second.
   data.text_length = 24  # One caption in eighty is longer.
@@ -37,7 +39,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
     _words_to_learn(config)
   if args.pixels:
     config.name += "_pixels"
-    variants.small_pixels(config, rows={"captions": 64, "timed": 16, "questions": 16})
+    captions = 80 if args.captions else 64
+    variants.small_pixels(config, rows={"captions": captions, "timed": 16, "questions": 16})
     config.optimizer.learning_rate = 1e-3
   return variants.debug(config) if args.debug else config
 

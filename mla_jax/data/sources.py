@@ -222,9 +222,9 @@ def _open_source(
   if moments:
     texts = with_moments(texts)
   units = _units(texts, source.unit, where)
-  if source.rows > len(units):
+  if not 1 <= source.rows <= len(units):
     raise UserError(
-        f"{where}.rows={source.rows}: larger than its {len(units)} {source.unit}s; lower it"
+        f"{where}.rows={source.rows}: takes 1 to {len(units)}, the {source.unit}s that it has"
     )
   own = _pool(texts, units, config.captions, source.sentences)
   videos = texts.video_ids()[[members[0] for members in units]]
