@@ -1,8 +1,8 @@
 """Question answering with MiniLM: does the model, and its twin without video, have what suits it?
 
-Each cell changes one setting of `configs/msrvtt_mini_qa.py:minilm` with the task alone, and with
-`...:no_video` of that of its twin. Chosen on the videos kept out of training.
---config.model.text.pretrained=DIR; `...:debug` is tiny.
+Each cell changes one setting of `configs/msrvtt_mini_qa.py:minilm` with the task alone, and in
+`no_video_...` of its twin. Chosen on the videos kept out of training; --eval_split=val reports,
+once. --config.model.text.pretrained=DIR; `...:debug` is tiny.
 """
 
 from typing import Any
@@ -14,18 +14,22 @@ from configs.experiments import grids
 from mla_jax.config_lib import parse_arg
 from mla_jax.experiments.plan import Cell, Experiment
 
+_CONFIG = "configs/msrvtt_mini_qa.py"
+
 
 def get_experiment(arg: str | None = None) -> Experiment:
-  args = parse_arg(arg, no_video=False, debug=False)
+  args = parse_arg(arg, debug=False)
   chosen = grids.chosen(args, "minilm")
-  alone = {} if args.no_video else grids.OFF_GLOBAL | grids.OFF_SEGMENT
+  twin = f"{_CONFIG}:{grids.chosen(args, 'minilm', 'no_video')}"
+  config = msrvtt_mini_qa.get_config(chosen)
+  alone = grids.OFF_GLOBAL | grids.OFF_SEGMENT
+  changes = _of_both(config)
   return Experiment(
-      title="Settings of question answering, msrvtt_mini, MiniLM"
-      f"{', without video' if args.no_video else ''}",
-      config=f"configs/msrvtt_mini_qa.py:{chosen}",
-      cells=tuple(
-          Cell(name, alone | changed)
-          for name, changed in _changes(msrvtt_mini_qa.get_config(chosen)).items()
+      title="Settings of question answering, msrvtt_mini, MiniLM",
+      config=f"{_CONFIG}:{chosen}",
+      cells=(
+          *(Cell(name, alone | changed) for name, changed in (changes | _of_video(config)).items()),
+          *(Cell(f"no_video_{name}", changed, config=twin) for name, changed in changes.items()),
       ),
       seeds=grids.seeds(args),
       metrics=("accuracy",),
@@ -35,10 +39,10 @@ def get_experiment(arg: str | None = None) -> Experiment:
   )
 
 
-def _changes(config: ConfigDict) -> dict[str, dict[str, Any]]:
-  """What each cell changes of the config."""
+def _of_both(config: ConfigDict) -> dict[str, dict[str, Any]]:
+  """What a cell changes of the model with video or of its twin."""
   rate, steps, model = config.optimizer.learning_rate, config.train.steps, config.model
-  changes = {
+  return {
       "as_it_is": {},
       "half_the_rate": {"optimizer.learning_rate": rate / 2},
       "twice_the_rate": {"optimizer.learning_rate": rate * 2},
@@ -48,10 +52,11 @@ def _changes(config: ConfigDict) -> dict[str, dict[str, Any]]:
       "more_dropout": {"model.dropout": 1.4 * model.dropout},
       "wider": {"model.fusion.hidden": model.fusion.hidden * 2},
   }
-  if model.use_video:
-    video = model.video
-    changes |= {
-        "less_feature_dropout": {"model.video.feature_dropout": 0.7 * video.feature_dropout},
-        "wider_video": {"model.video.head_hidden": video.head_hidden * 2},
-    }
-  return changes
+
+
+def _of_video(config: ConfigDict) -> dict[str, dict[str, Any]]:
+  video = config.model.video
+  return {
+      "less_feature_dropout": {"model.video.feature_dropout": 0.7 * video.feature_dropout},
+      "wider_video": {"model.video.head_hidden": video.head_hidden * 2},
+  }

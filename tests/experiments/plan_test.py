@@ -147,7 +147,7 @@ ARGUMENTS = {
     "msrvtt_mini_negatives": ("", "minilm", "minilm,debug"),
     "msrvtt_mini_qa": ("", "minilm", "pixels", "minilm,debug"),
     "msrvtt_mini_qa_alignment": ("", "debug"),
-    "msrvtt_mini_qa_tuning": ("", "no_video", "debug", "no_video,debug"),
+    "msrvtt_mini_qa_tuning": ("", "debug"),
     "msrvtt_mini_regression": ("", "debug"),
     "msrvtt_mini_retrieval": ("", "minilm", "pixels", "minilm,debug"),
     "msrvtt_mini_segments": ("", "minilm", "minilm,debug"),
