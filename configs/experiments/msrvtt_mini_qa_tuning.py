@@ -24,11 +24,13 @@ def get_experiment(arg: str | None = None) -> Experiment:
   config = msrvtt_mini_qa.get_config(chosen)
   alone = grids.OFF_GLOBAL | grids.OFF_SEGMENT
   changes = _of_both(config)
+  less = 0.7 * config.model.video.feature_dropout
   return Experiment(
       title="Settings of question answering, msrvtt_mini, MiniLM",
       config=f"{_CONFIG}:{chosen}",
       cells=(
-          *(Cell(name, alone | changed) for name, changed in (changes | _of_video(config)).items()),
+          *(Cell(name, alone | changed) for name, changed in changes.items()),
+          Cell("less_feature_dropout", {**alone, "model.video.feature_dropout": less}),
           *(Cell(f"no_video_{name}", changed, config=twin) for name, changed in changes.items()),
       ),
       seeds=grids.seeds(args),
@@ -51,12 +53,4 @@ def _of_both(config: ConfigDict) -> dict[str, dict[str, Any]]:
       "less_dropout": {"model.dropout": 0.6 * model.dropout},
       "more_dropout": {"model.dropout": 1.4 * model.dropout},
       "wider": {"model.fusion.hidden": model.fusion.hidden * 2},
-  }
-
-
-def _of_video(config: ConfigDict) -> dict[str, dict[str, Any]]:
-  video = config.model.video
-  return {
-      "less_feature_dropout": {"model.video.feature_dropout": 0.7 * video.feature_dropout},
-      "wider_video": {"model.video.head_hidden": video.head_hidden * 2},
   }

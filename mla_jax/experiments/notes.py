@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mla_jax.experiments.analysis import CellScores
 from mla_jax.experiments.findings import Findings
 from mla_jax.experiments.outcomes import Outcome
 from mla_jax.experiments.plan import Experiment
@@ -25,6 +26,7 @@ def below(findings: Findings) -> list[str]:
       *evaluated(outcomes),
       *code(outcomes),
       *comparisons(len(compared)),
+      *_without_effect(experiment.baseline, findings.rows),
       *_left_out(findings.left_out),
   ]
   if all(outcome.error for outcome in outcomes if outcome.run.cell == experiment.baseline):
@@ -100,6 +102,21 @@ def comparisons(count: int) -> list[str]:
   if count < 2:
     return []
   return [f"{count} comparisons: each p is of one alone, none is adjusted for their number."]
+
+
+def _without_effect(baseline: str, rows: Sequence[CellScores]) -> list[str]:
+  """Which cells do as the baseline on every video, as where a setting has no part in the run."""
+  same = [
+      row.cell for row in rows
+      if (found := [score.difference for score in row.scores.values() if score.difference])
+      and all((one.mean, *one.interval) == (0, 0, 0) for one in found)
+  ]
+  if not same:
+    return []
+  return [
+      f"No video tells from `{baseline}`: {', '.join(same)}. What is changed there may have no part"
+      " in what is measured."
+  ]
 
 
 def _left_out(names: Sequence[str]) -> list[str]:

@@ -239,6 +239,20 @@ def test_a_table_says_what_it_is_of(tmp_path):
   assert told[0] == f"Evaluated on {name} {sizes[0]} and {name} {sizes[1]}."
 
 
+def test_a_table_says_which_cells_change_nothing(tmp_path):
+  right, other = np.array([1, 0, 0, 1, 1], bool), np.array([1, 1, 0, 1, 0], bool)
+  cells = {"a": right, "b": right, "c": other}
+  grid = experiment(cells=tuple(Cell(name, {"x": name}) for name in cells))
+  outcomes = [
+      outcome(tmp_path, name, seed, found) for name, found in cells.items() for seed in (0, 1)
+  ]
+  rows = analysis.analyse(grid, outcomes)
+  below = notes.below(Findings(grid, "cmd", outcomes, rows))
+  # "c" has the same mean, of other videos.
+  assert [note for note in below if note.startswith("No video tells from `a`: b. What")]
+  assert rows[2].scores["accuracy"].mean == rows[0].scores["accuracy"].mean
+
+
 def test_a_table_says_how_many_comparisons_it_makes(tmp_path):
   cells = (Cell("a"), Cell("b"), Cell("c"))
   outcomes = [outcome(tmp_path, cell.name, s, [s, 1]) for cell in cells for s in (0, 1)]
