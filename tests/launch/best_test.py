@@ -5,6 +5,7 @@ import pathlib
 import shlex
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -13,6 +14,12 @@ from mla_jax import config_lib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCRIPT = str(ROOT / "launch" / "best.sh")
+# Becomes its arguments with the SIGINT of a terminal: what a shell starts behind `&`, and all that
+# is started by it, ignores that signal.
+LISTENING = (
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL);"
+    " os.execv(sys.argv[1], sys.argv[1:])"
+)
 
 
 def environment(python: str) -> dict[str, str]:
@@ -98,7 +105,10 @@ def test_a_signal_reaches_the_training_and_ends_all(
   ends = f"kill $!; echo saved >{tmp_path}/saved; exit 143"
   saves = f'sleep 60 & trap "{ends}" TERM; wait'
   process = subprocess.Popen(
-      [SCRIPT, "--data=d", "--out=o", "--held=h", "--pretrained=w"],
+      [
+          sys.executable, "-c", LISTENING,
+          SCRIPT, "--data=d", "--out=o", "--held=h", "--pretrained=w",
+      ],
       env=environment(interpreter(tmp_path, saves)),
   )
   while "mla_jax.main" not in asked(tmp_path):
