@@ -1,7 +1,7 @@
 """Text-video retrieval on MSR-VTT's layout: captions, and timed sentences where there are any.
 
 `configs/msrvtt_mini_retrieval.py` reads features, `...:pixels` frames; `...:debug` is tiny.
-`...:captions` has no timed sentences, but as many rows: what they are for need not be prepared.
+`...:captions` has captions in the place of timed sentences, which then need not be prepared.
 `...:minilm` has a pretrained text encoder, from --config.model.text.pretrained=DIR, and aligns
 questions with their answers too. Prepare: `msrvtt_retrieval`, then `timed_captions
 --family=msrvtt`, for MiniLM `msrvtt_qa` as well, into one `--out`.
@@ -20,7 +20,9 @@ def get_config(arg: str | None = None) -> ConfigDict:
   data.family = "msrvtt"
   data.eval_split = "validate"
   data.sources.captions = common.source("retrieval", "train", 192 if args.captions else 160)
-  if not args.captions:
+  if args.captions:
+    config.name += "_captions"
+  else:
     data.sources.timed = common.source("timed_captions", "train", 32, sentences=1)
   data.captions = 4  # Captions of a video, which is encoded once for them.
   data.num_frames, data.video_segments = 8, 4  # Of three videos in four all, at one a second.

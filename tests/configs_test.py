@@ -183,6 +183,17 @@ def test_a_pretrained_text_encoder_beside_pixels(name):
   assert (model.common.width, model.text_config.width) == (128, 384)
 
 
+@pytest.mark.parametrize(("argument", "rows"), [("", 192), ("pixels", 80), ("minilm", 224)])
+def test_captions_in_the_place_of_timed_sentences(argument, rows):
+  with_timed, captions = (
+      config_lib.load_config(f"configs/msrvtt_mini_retrieval.py:{given}").data.sources
+      for given in (argument, ",".join(filter(None, (argument, "captions"))))
+  )
+  assert set(with_timed) - set(captions) == {"timed"}
+  for sources in (with_timed, captions):
+    assert sum(source.rows for source in sources.values()) == rows
+
+
 @pytest.mark.parametrize(
     ("argument", "train", "tested"),
     [

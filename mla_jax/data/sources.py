@@ -222,6 +222,8 @@ def _open_source(
   if moments:
     texts = with_moments(texts)
   units = _units(texts, source.unit, where)
+  if not units:
+    raise UserError(f"{where}: no {source.unit} is left for training: lower data.dev_fraction")
   if not 1 <= source.rows <= len(units):
     raise UserError(
         f"{where}.rows={source.rows}: takes 1 to {len(units)}, the {source.unit}s that it has"

@@ -114,8 +114,8 @@ def _without_effect(baseline: str, rows: Sequence[CellScores]) -> list[str]:
   if not same:
     return []
   return [
-      f"No video tells from `{baseline}`: {', '.join(same)}. What is changed there may have no part"
-      " in what is measured."
+      f"No video tells these from `{baseline}`: {', '.join(same)}. What they change may have no"
+      " part in what is measured."
   ]
 
 

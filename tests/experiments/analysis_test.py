@@ -249,7 +249,7 @@ def test_a_table_says_which_cells_change_nothing(tmp_path):
   rows = analysis.analyse(grid, outcomes)
   below = notes.below(Findings(grid, "cmd", outcomes, rows))
   # "c" has the same mean, of other videos.
-  assert [note for note in below if note.startswith("No video tells from `a`: b. What")]
+  assert [note for note in below if note.startswith("No video tells these from `a`: b. What they")]
   assert rows[2].scores["accuracy"].mean == rows[0].scores["accuracy"].mean
 
 
