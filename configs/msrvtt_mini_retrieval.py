@@ -19,11 +19,8 @@ def get_config(arg: str | None = None) -> ConfigDict:
   data = config.data
   data.family = "msrvtt"
   data.eval_split = "validate"
-  data.sources.captions = common.source("retrieval", "train", 192 if args.captions else 160)
-  if args.captions:
-    config.name += "_captions"
-  else:
-    data.sources.timed = common.source("timed_captions", "train", 32, sentences=1)
+  data.sources.captions = common.source("retrieval", "train", 160)
+  data.sources.timed = common.source("timed_captions", "train", 32, sentences=1)
   data.captions = 4  # Captions of a video, which is encoded once for them.
   data.num_frames, data.video_segments = 8, 4  # Of three videos in four all, at one a second.
   data.text_length = 24  # One caption in eighty is longer.
@@ -41,9 +38,13 @@ def get_config(arg: str | None = None) -> ConfigDict:
     _words_to_learn(config)
   if args.pixels:
     config.name += "_pixels"
-    captions = 80 if args.captions else 64
-    variants.small_pixels(config, rows={"captions": captions, "timed": 16, "questions": 16})
+    variants.small_pixels(config, rows={"captions": 64, "timed": 16, "questions": 16})
     config.optimizer.learning_rate = 1e-3
+  if args.captions:
+    config.name += "_captions"
+    sources = data.sources
+    sources.captions.rows += sources.timed.rows
+    del sources["timed"]
   return variants.debug(config) if args.debug else config
 
 

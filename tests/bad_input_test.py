@@ -15,6 +15,7 @@ RETRIEVAL = "msrvtt_mini_retrieval.py:debug"
     [
         ({"data.sources.captions.rows": 1000}, "rows=1000: takes 1 to "),
         ({"data.sources.captions.rows": 0}, "rows=0: takes 1 to "),
+        ({"data.dev_fraction": 1 - 1e-9}, "captions: no video is left for training"),
         ({"optimizer.learning_rate": 1e30, "optimizer.clip_norm": 0.0}, "not finite; its batch"),
         ({"optimizer.freeze": ("txt/.*",)}, "matches no parameter"),
         ({"model.video.kind": "pixels"}, "holds features"),

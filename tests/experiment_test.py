@@ -53,7 +53,8 @@ def test_a_grid_runs_lists_its_failures_and_is_not_run_twice(tmp_path):
   assert set(means["both"]) == {"recall_at_1", "mean_rank", "text_to_video/median_rank"}
   assert means["broken"] == {}
   result = json.loads((tmp_path / "out" / "results.json").read_text())
-  assert "takes 1 to" in next(r["error"] for r in result["runs"] if r["cell"] == "broken")
+  broken = next(r["error"] for r in result["runs"] if r["cell"] == "broken")
+  assert "rows=1000: takes 1 to" in broken
   assert {r["metrics"]["split"] for r in result["runs"] if not r["error"]} == {"dev"}
   # The means are those of the runs' own evaluations.
   runs = [r["metrics"]["text_to_video"] for r in result["runs"] if r["cell"] == "both"]

@@ -258,7 +258,8 @@ def _by_video(texts: Texts) -> dict[str, np.ndarray]:
   ids, video = np.unique(texts.video_ids(), return_inverse=True)
   order = np.argsort(video, kind="stable")
   groups = np.split(order, np.flatnonzero(np.diff(video[order])) + 1)
-  return dict(zip(ids.tolist(), groups, strict=True))
+  # Nothing is split into one group, of nothing.
+  return dict(zip(ids.tolist(), groups[: len(ids)], strict=True))
 
 
 def hashed_share(video_id: str) -> float:
